@@ -1,0 +1,34 @@
+//! The port to where merge requests live.
+
+use crate::git::Commit;
+use crate::repository::Repository;
+use crate::Result;
+use async_trait::async_trait;
+
+/// What is proposed; the same source branch always means the same merge request.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    pub source_branch: String,
+    pub target_branch: String,
+    pub commit: Commit,
+    pub title: String,
+    pub description: String,
+    pub draft: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// The web address or name people know it by.
+    pub reference: String,
+}
+
+#[async_trait]
+pub trait Forge: Send + Sync {
+    fn id(&self) -> &'static str;
+    fn label(&self) -> &'static str;
+    /// Publishes the branch and opens or updates its one merge request. Idempotent.
+    async fn propose(&self, repository: &Repository, proposal: &Proposal) -> Result<Proposed>;
+    /// Merges the source branch's commit, if it is still that commit. Answers the merge commit.
+    async fn merge(&self, repository: &Repository, proposal: &Proposal) -> Result<Commit>;
+    async fn close(&self, repository: &Repository, proposal: &Proposal) -> Result<()>;
+}
