@@ -68,7 +68,8 @@ pub enum ChatEvent {
     Text(String),
     /// What some models show of their reasoning.
     Thinking(String),
-    ToolCall { index: usize, id: String, name: String },
+    /// Opens the call; its `arguments` are still empty.
+    ToolCall { index: usize, call: ToolCall },
     ToolArguments { index: usize, text: String },
     Finish(Finish),
     Usage(Usage),
@@ -123,9 +124,9 @@ impl Reply {
         match event {
             ChatEvent::Text(text) => self.text.push_str(&text),
             ChatEvent::Thinking(text) => self.thinking.push_str(&text),
-            ChatEvent::ToolCall { index, id, name } => {
+            ChatEvent::ToolCall { index, call } => {
                 if index == self.tool_calls.len() {
-                    self.tool_calls.push(ToolCall { id, name, ..ToolCall::default() });
+                    self.tool_calls.push(call);
                 }
             }
             ChatEvent::ToolArguments { index, text } => {
@@ -137,4 +138,25 @@ impl Reply {
             ChatEvent::Usage(usage) => self.usage = Some(usage),
         }
     }
+
+    /// The same answer as a stream would bring it, in pieces of at most `piece_chars` characters.
+    pub fn events(&self, piece_chars: usize) -> Vec<ChatEvent> {
+        let mut events = Vec::new();
+        events.extend(pieces(&self.thinking, piece_chars).map(ChatEvent::Thinking));
+        events.extend(pieces(&self.text, piece_chars).map(ChatEvent::Text));
+        for (index, call) in self.tool_calls.iter().enumerate() {
+            let opened = ToolCall { arguments: String::new(), ..call.clone() };
+            events.push(ChatEvent::ToolCall { index, call: opened });
+            events.extend(pieces(&call.arguments, piece_chars).map(|text| ChatEvent::ToolArguments { index, text }));
+        }
+        events.push(ChatEvent::Finish(self.finish));
+        events.extend(self.usage.map(ChatEvent::Usage));
+        events
+    }
+}
+
+fn pieces(text: &str, chars: usize) -> impl Iterator<Item = String> {
+    let all: Vec<char> = text.chars().collect();
+    let pieces: Vec<String> = all.chunks(chars.max(1)).map(|c| c.iter().collect()).collect();
+    pieces.into_iter()
 }
