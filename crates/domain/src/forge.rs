@@ -11,6 +11,8 @@ pub struct Proposal {
     pub source_branch: String,
     pub target_branch: String,
     pub commit: Commit,
+    /// What we published on the source branch last time. Anything else found there is somebody's own work and stays.
+    pub previous: Option<Commit>,
     pub title: String,
     pub description: String,
     pub draft: bool,
