@@ -1,1 +1,4 @@
-//! 
+//! Everything with a brand name: forges, git, test harnesses, executors, alert sources.
+
+pub mod forges;
+pub mod git;
