@@ -112,3 +112,44 @@ pub struct WrongVersion {
     pub line: u32,
     pub caught_by: Vec<String>,
 }
+
+/// Everything our runner found out about one patch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    pub verdict: Verdict,
+    /// Why there is nothing to judge, or that what was shown is new behaviour rather than a fix.
+    #[serde(default)]
+    pub reason: String,
+    /// A request for a feature whose tests can't load on base: true evidence, but never of a fix.
+    #[serde(default)]
+    pub is_new_behaviour: bool,
+    pub rules: Vec<RuleResult>,
+    pub tests: Vec<TestRow>,
+    pub wrong_versions: Vec<WrongVersion>,
+    pub other_tests: crate::run::OtherTests,
+    /// Every run in words, in order, with the digest of what it reported.
+    pub commands: Vec<RunNote>,
+    /// The harness's id; empty when none was recognised.
+    pub harness: String,
+    /// What to tell the agent so that it can mend the patch; `None` when it can't or need not.
+    pub mend: Option<String>,
+    pub junit_xml: String,
+    pub duration_ms: u64,
+}
+
+/// One run of the runner, as the bundle names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunNote {
+    pub line: String,
+    pub log_sha256: String,
+}
+
+impl Proof {
+    pub fn rule(&self, rule: Rule) -> Option<&RuleResult> {
+        self.rules.iter().find(|r| r.rule == rule)
+    }
+    /// The codes of every broken rule.
+    pub fn codes(&self) -> Vec<&str> {
+        self.rules.iter().filter(|r| r.state == RuleState::Broken).map(|r| r.code.as_str()).collect()
+    }
+}

@@ -13,6 +13,7 @@ pub mod event;
 pub mod evidence;
 pub mod forge;
 pub mod git;
+pub mod harness;
 pub mod id;
 pub mod incident;
 pub mod job;

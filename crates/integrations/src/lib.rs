@@ -2,3 +2,5 @@
 
 pub mod forges;
 pub mod git;
+pub mod harnesses;
+pub mod syntax;

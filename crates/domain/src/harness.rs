@@ -1,0 +1,267 @@
+//! The port to a test framework: which file is what, which tests a file declares, how to run some of them on a
+//! slightly changed tree, and which changes to a tree a good test would notice.
+//!
+//! How a verdict follows from all that is not decided here.
+
+use crate::Result;
+use crate::egress::HostPort;
+use crate::evidence::Outcome;
+use crate::sandbox::Sandbox;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a harness finds its own files inside a sandbox, read-only.
+pub const PROOF_DIR: &str = "/proof";
+
+/// What a file of a patch is, for the purposes of proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileClass {
+    Product,
+    /// Tests, their helpers and their data.
+    Test,
+    /// Decides how tests are found and run; always taken from base.
+    Harness,
+    /// May not be changed by a patch at all, with the reason.
+    Forbidden(String),
+}
+
+/// How to build the layer of tools and dependencies that every sandbox of a repository stands on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SetUp {
+    /// The harness's id.
+    pub harness: String,
+    /// Files whose contents decide the layer; the digest below is over these and the commands.
+    pub lock_files: Vec<String>,
+    pub digest: String,
+    /// Shell lines, run in the workspace with `/layer` writable.
+    pub commands: Vec<String>,
+    /// For every sandbox that stands on the layer.
+    pub env: BTreeMap<String, String>,
+    /// Folders of the layer that must also appear elsewhere: (below the layer, absolute target).
+    pub mounts: Vec<(String, String)>,
+    /// The package registries that the commands may reach.
+    pub registries: Vec<HostPort>,
+}
+
+/// A built layer on this host.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    pub path: PathBuf,
+    pub env: BTreeMap<String, String>,
+    /// As in `SetUp::mounts`.
+    pub mounts: Vec<(String, String)>,
+}
+
+/// One test as a file's syntax declares it: a table of rows is one declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// As results name it, without the row.
+    pub id: String,
+    pub line: u32,
+    /// Of the body, so that a new table row leaves it as it was.
+    pub digest: String,
+    /// Of the rows, when the test has a table.
+    pub rows_digest: String,
+    /// The kinds of checks it makes, sorted; fewer than before means it was weakened.
+    pub checks: Vec<String>,
+    pub skipped: bool,
+}
+
+/// One way to run a tree: with some files changed, some tests chosen, under some disguise.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Variant {
+    pub key: String,
+    /// Laid over the tree before and taken back after; `None` removes the file.
+    pub edits: Vec<(String, Option<String>)>,
+    /// `None` is every test that the framework finds.
+    pub ids: Option<Vec<String>>,
+    pub shuffle: Option<u64>,
+    pub disguise: Disguise,
+    pub watch: Option<Watch>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disguise {
+    #[default]
+    None,
+    /// The framework runs, but its variables, arguments and names are gone.
+    Dressed,
+    /// A neutral program loads the test and calls it; the framework does not run where it can be helped.
+    Bare,
+}
+
+/// Exceptions to note wherever they pass through the project's own code, even if something swallows them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Watch {
+    pub kinds: Vec<String>,
+}
+
+/// Variants that one sandbox runs one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub variants: Vec<Variant>,
+    /// Where the tree stands inside the sandbox.
+    pub root: String,
+    /// A new process image for each variant; otherwise a copy of one that has loaded nothing of the project may do.
+    pub fresh: bool,
+    /// For each variant.
+    pub timeout: Duration,
+    /// Nobody in the sandbox could have guessed it before.
+    pub nonce: String,
+    /// From the project's configuration, for a harness that is told how to run.
+    pub command: Option<String>,
+    pub report_path: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VariantReport {
+    pub key: String,
+    pub ended: Ended,
+    pub duration_ms: u64,
+    pub tests: Vec<TestResult>,
+    /// Files whose tests could not even be loaded.
+    pub load_errors: Vec<LoadError>,
+    /// What the run printed, cut.
+    pub log: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    Finished,
+    /// The process went away before it could report.
+    #[default]
+    Died,
+    Timeout,
+    /// The changed tree does not build.
+    BuildFailed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestResult {
+    /// With the row, when the test has a table.
+    pub id: String,
+    /// Without the row: matches `Declared::id`.
+    #[serde(default)]
+    pub declared: String,
+    #[serde(default)]
+    pub file: String,
+    pub outcome: Outcome,
+    #[serde(default)]
+    pub duration_ms: u64,
+    /// The failure and what it was raised from, outermost first.
+    #[serde(default)]
+    pub chain: Vec<Link>,
+    /// Exceptions that were logged or seen passing while the test ran.
+    #[serde(default)]
+    pub seen: Vec<Link>,
+    #[serde(default)]
+    pub log: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadError {
+    pub file: String,
+    pub chain: Vec<Link>,
+    pub log: String,
+}
+
+/// One exception of a chain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Link {
+    pub kind: String,
+    pub message: String,
+    /// A check of the test itself that did not hold.
+    pub is_check: bool,
+    /// Oldest call first.
+    pub frames: Vec<Place>,
+}
+
+/// A line of code; `file` is relative to the tree, or absolute when it lies outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    pub file: String,
+    pub function: String,
+    pub line: u32,
+}
+
+/// A copy of a test file with two tests of ours at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    pub path: String,
+    pub text: String,
+    pub passes: String,
+    pub fails: String,
+}
+
+/// A tree made wrong on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mutant {
+    pub description: String,
+    pub file: String,
+    pub line: u32,
+    /// The whole file, changed; `None` removes it.
+    pub text: Option<String>,
+    pub kind: MutantKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MutantKind {
+    /// The exception swallowed inside a frame, giving some value instead.
+    Hush,
+    /// A piece of an added handler or default.
+    Handler,
+    /// A hunk of the patch taken back.
+    Hunk,
+    /// A changed function that does nothing.
+    Emptied,
+    /// A changed comparison or number.
+    Turned,
+}
+
+/// A line of added product code that a proof can't live with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub line: u32,
+    pub what: String,
+}
+
+/// One test framework (or family) and the language it belongs to. Everything but `run` is pure.
+#[async_trait]
+pub trait TestHarness: Send + Sync {
+    fn id(&self) -> &'static str;
+    fn label(&self) -> &'static str;
+    /// How sure it is that the repository's tests are its own (0 means not at all), and how to set it up.
+    fn detect(&self, files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option<SetUp>;
+    /// Judged by path and, where a file has parts of two kinds, by both texts.
+    fn classify(&self, path: &str, old: Option<&str>, new: Option<&str>) -> FileClass;
+    fn declared(&self, path: &str, text: &str) -> Vec<Declared>;
+    /// For languages with tests inside product files: `onto` with its tests replaced by those of `tests_of`.
+    fn graft(&self, _path: &str, _onto: Option<&str>, _tests_of: Option<&str>) -> Option<String> {
+        None
+    }
+    /// Files that stand in `PROOF_DIR`.
+    fn assets(&self) -> &'static [(&'static str, &'static str)];
+    fn canary(&self, path: &str, text: &str, nonce: &str) -> Option<Canary>;
+    /// A module-level copy stands beside the file; an in-file canary replaces it.
+    async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>>;
+    /// An exception with frames that somebody pasted into prose.
+    fn traceback(&self, prose: &str) -> Option<crate::alert::Exception>;
+    /// Base's `text` with exceptions swallowed in the function around `frame`, one variant per value.
+    fn hush(&self, path: &str, text: &str, frame: &Place) -> Vec<Mutant>;
+    /// Added handlers that swallow everything and do nothing, and the changes that pin the others.
+    fn handlers(&self, path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>);
+    fn wrong_versions(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Mutant>;
+    fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding>;
+    /// Whether added code reads a clock or a random source.
+    fn reads_dice(&self, old: Option<&str>, new: &str) -> bool;
+}

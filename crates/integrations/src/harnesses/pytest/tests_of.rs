@@ -1,0 +1,124 @@
+//! The tests that a Python file declares, by its syntax.
+
+use crate::syntax::{Language, Source, below, digest, essence, line, named};
+use domain::harness::Declared;
+use tree_sitter::Node;
+
+pub fn declared(path: &str, text: &str) -> Vec<Declared> {
+    let Some(source) = Source::parse(Language::Python, text) else { return Vec::new() };
+    let mut found = Vec::new();
+    walk(&source, source.root(), path, false, &mut found);
+    found
+}
+
+fn walk(source: &Source<'_>, block: Node<'_>, prefix: &str, in_class: bool, found: &mut Vec<Declared>) {
+    for node in named(block) {
+        let (definition, decorators) = undecorated(node);
+        let Some(name) = definition.child_by_field_name("name").map(|n| source.of(n)) else {
+            if matches!(definition.kind(), "if_statement" | "try_statement" | "block") && !in_class {
+                for inner in named(definition).into_iter().filter(|n| n.kind() == "block") {
+                    walk(source, inner, prefix, in_class, found);
+                }
+            }
+            continue;
+        };
+        match definition.kind() {
+            "function_definition" if name.starts_with("test") => {
+                found.push(test(source, definition, &decorators, format!("{prefix}::{name}")));
+            }
+            "class_definition" if name.starts_with("Test") || definition.child_by_field_name("superclasses").is_some() => {
+                if let Some(body) = definition.child_by_field_name("body") {
+                    let begin = found.len();
+                    walk(source, body, &format!("{prefix}::{name}"), true, found);
+                    if decorators.iter().any(|d| is_skip(source.of(*d))) {
+                        found[begin..].iter_mut().for_each(|t| t.skipped = true);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn undecorated(node: Node<'_>) -> (Node<'_>, Vec<Node<'_>>) {
+    if node.kind() != "decorated_definition" {
+        return (node, Vec::new());
+    }
+    let decorators = named(node).into_iter().filter(|n| n.kind() == "decorator").collect();
+    (node.child_by_field_name("definition").unwrap_or(node), decorators)
+}
+
+fn test(source: &Source<'_>, definition: Node<'_>, decorators: &[Node<'_>], id: String) -> Declared {
+    let (rows, marks): (Vec<Node<'_>>, Vec<Node<'_>>) = decorators.iter().copied().partition(|d| source.of(*d).contains("parametrize"));
+    let mut body = essence(source, definition);
+    for mark in &marks {
+        body.push_str(&essence(source, *mark));
+    }
+    let rows: String = rows.iter().map(|r| essence(source, *r)).collect();
+    let mut checks = checks(source, definition);
+    checks.sort();
+    let text = source.of(definition);
+    Declared {
+        id,
+        line: line(definition),
+        digest: digest(&body),
+        rows_digest: if rows.is_empty() { String::new() } else { digest(&rows) },
+        checks,
+        skipped: marks.iter().any(|d| is_skip(source.of(*d))) || text.contains("pytest.skip(") || text.contains("self.skipTest("),
+    }
+}
+
+fn is_skip(decorator: &str) -> bool {
+    decorator.contains("skip") || decorator.contains("xfail") || decorator.contains("expectedFailure")
+}
+
+fn checks(source: &Source<'_>, definition: Node<'_>) -> Vec<String> {
+    let mut checks = Vec::new();
+    for node in below(definition) {
+        match node.kind() {
+            "assert_statement" => {
+                let Some(what) = named(node).into_iter().next() else { continue };
+                let before = checks.len();
+                for part in below(what).into_iter().filter(|n| n.kind() == "comparison_operator") {
+                    let mut cursor = part.walk();
+                    let operators: Vec<&str> =
+                        part.children(&mut cursor).filter(|c| !c.is_named()).map(|c| source.of(c)).collect();
+                    checks.push(format!("assert {}", operators.join(" ")));
+                }
+                if checks.len() == before {
+                    checks.push("assert".to_string());
+                }
+            }
+            "call" => {
+                let Some(function) = node.child_by_field_name("function").map(|f| source.of(f)) else { continue };
+                let last = function.rsplit('.').next().unwrap_or(function);
+                if last.starts_with("assert") && function != last {
+                    checks.push(last.to_string());
+                } else if last == "raises" || last == "warns" {
+                    let first = node.child_by_field_name("arguments").map(|a| named(a)).unwrap_or_default();
+                    let kind = first.first().map(|k| source.of(*k)).unwrap_or_default();
+                    checks.push(format!("{last} {kind}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_methods_and_tables_are_declared_once_each() {
+        let text = "import pytest, unittest\n\ndef helper(): pass\n\n@pytest.mark.parametrize('a', [1, 2])\ndef test_a(a):\n    assert a == 1\n\nclass TestB:\n    def test_c(self):\n        assert f() in g()\n\nclass Old(unittest.TestCase):\n    @unittest.skip('no')\n    def test_d(self):\n        self.assertEqual(1, 1)\n";
+        let found = declared("t/test_x.py", text);
+        let ids: Vec<_> = found.iter().map(|d| (d.id.as_str(), d.skipped)).collect();
+        assert_eq!(ids, [("t/test_x.py::test_a", false), ("t/test_x.py::TestB::test_c", false), ("t/test_x.py::Old::test_d", true)]);
+        assert_eq!(found[0].checks, ["assert =="]);
+        let more = declared("t/test_x.py", &text.replace("[1, 2]", "[1, 2, 3]"));
+        assert_eq!(more[0].digest, found[0].digest);
+        assert_ne!(more[0].rows_digest, found[0].rows_digest);
+    }
+}
