@@ -1,0 +1,21 @@
+//! One file per noun. Each offers `router()`, whose handlers say their paths and shapes to OpenAPI as well.
+//!
+//! Paths are declared with their trailing slash. A new file is a `mod` and a `.merge` here, in alphabetical order.
+
+use crate::{AppState, openapi};
+use utoipa_axum::router::OpenApiRouter;
+
+pub mod api_keys;
+pub mod auth;
+pub mod health;
+pub mod system;
+pub mod workspaces;
+
+pub fn all() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(api_keys::router())
+        .merge(auth::router())
+        .merge(health::router())
+        .merge(system::router())
+        .merge(workspaces::router())
+}
