@@ -28,8 +28,7 @@ pub struct Caller {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
     Key(ApiKeyId),
-    /// The hash of the session's token, to end it.
-    Session(String),
+    Session(Session),
 }
 
 #[derive(Clone, Debug)]
@@ -40,12 +39,30 @@ pub struct Registration {
     pub identity_provider: String,
 }
 
+/// An open session, as the request that carries it needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The hash of its token, to end it.
+    pub hash: String,
+    /// What unsafe requests must echo.
+    pub csrf: String,
+}
+
+/// A session just opened: what the browser gets to keep.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub token: Secret,
+    pub csrf: String,
+}
+
 /// A user with what every view of one shows.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub user: User,
-    /// Oldest first.
+    /// By name.
     pub workspaces: Vec<Membership>,
+    /// The uid of the one joined first.
+    pub default_workspace: Option<String>,
 }
 
 const USERNAME_CHARS_MAX: usize = 150;
@@ -55,8 +72,6 @@ const PASSWORD_BYTES_MAX: usize = 1024;
 const KEY_NAME_CHARS_MAX: usize = 255;
 /// Each hash takes 19 MiB and a core for some tens of milliseconds.
 const HASHES_AT_ONCE_MAX: usize = 2;
-/// `last_used_at` is for people; one write a minute is enough.
-const LAST_USED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Newcomers wait for an administrator.
 pub fn waitlist_enabled(engine: &Engine) -> bool {
@@ -64,23 +79,23 @@ pub fn waitlist_enabled(engine: &Engine) -> bool {
 }
 
 /// Makes the user and their personal workspace. The token opens a session, unless they have to wait.
-pub async fn register(engine: &Engine, new: Registration) -> Result<(Profile, Option<Secret>)> {
+pub async fn register(engine: &Engine, new: Registration) -> Result<(Profile, Option<Opened>)> {
     check_registration(&new)?;
     let hash = hash_password(engine, &new.password).await?;
     let approved = !waitlist_enabled(engine);
     let mut tx = engine.store.write().await?;
     let user = insert(engine, &mut tx, &new, &hash, approved, false).await?;
-    let token = if approved { Some(open_session(engine, &mut tx, user.id).await?) } else { None };
-    let workspaces = store::workspaces::of_user(&mut tx, user.id).await?;
+    let opened = if approved { Some(open_session(engine, &mut tx, user.id).await?) } else { None };
+    let profile = with_workspaces(&mut tx, user).await?;
     tx.commit().await?;
-    Ok((Profile { user, workspaces }, token))
+    Ok((profile, opened))
 }
 
 /// Checks the password and opens a session. `Forbidden` says that the password was right but the account may not come in.
-pub async fn login(engine: &Engine, username: &str, password: &Secret) -> Result<(Profile, Secret)> {
+pub async fn login(engine: &Engine, username: &str, password: &Secret) -> Result<(Profile, Opened)> {
     let found = {
         let mut tx = engine.store.read().await?;
-        store::accounts::by_username(&mut tx, username).await?
+        store::accounts::credentials(&mut tx, username).await?
     };
     // A name that nobody has costs as much time as a wrong password.
     let hash = match &found {
@@ -97,23 +112,28 @@ pub async fn login(engine: &Engine, username: &str, password: &Secret) -> Result
         store::accounts::set_access(&mut tx, user.id, &user.access).await?;
     }
     admit(engine, &user)?;
-    let token = open_session(engine, &mut tx, user.id).await?;
-    let workspaces = store::workspaces::of_user(&mut tx, user.id).await?;
+    let opened = open_session(engine, &mut tx, user.id).await?;
+    let profile = with_workspaces(&mut tx, user).await?;
     tx.commit().await?;
-    Ok((Profile { user, workspaces }, token))
+    Ok((profile, opened))
 }
 
 pub async fn logout(engine: &Engine, caller: &Caller) -> Result<()> {
-    let Via::Session(hash) = &caller.via else { return Ok(()) };
+    let Via::Session(session) = &caller.via else { return Ok(()) };
     let mut tx = engine.store.write().await?;
-    store::accounts::delete_session(&mut tx, hash).await?;
+    store::accounts::close_session(&mut tx, &session.hash).await?;
     tx.commit().await
 }
 
 pub async fn profile(engine: &Engine, user: User) -> Result<Profile> {
     let mut tx = engine.store.read().await?;
-    let workspaces = store::workspaces::of_user(&mut tx, user.id).await?;
-    Ok(Profile { user, workspaces })
+    with_workspaces(&mut tx, user).await
+}
+
+async fn with_workspaces(tx: &mut store::Tx, user: User) -> Result<Profile> {
+    let workspaces = store::workspaces::memberships_of(tx, user.id).await?;
+    let oldest = store::workspaces::oldest_membership(tx, user.id).await?;
+    Ok(Profile { user, workspaces, default_workspace: oldest.map(|m| m.workspace.uid) })
 }
 
 /// The owner of a raw API key. A key that is unknown or revoked is `Unauthenticated`.
@@ -124,16 +144,13 @@ pub async fn by_key(engine: &Engine, raw: &str) -> Result<Caller> {
     }
     let (key, user) = {
         let mut tx = engine.store.read().await?;
-        store::accounts::by_key_hash(&mut tx, &digest(raw)).await?.ok_or_else(refused)?
+        store::api_keys::by_hash(&mut tx, &digest(raw)).await?.ok_or_else(refused)?
     };
-    if !key.is_active {
-        return Err(refused());
-    }
     admit(engine, &user)?;
     let now = engine.now();
-    if key.last_used_at.is_none_or(|last| now.duration_since(last) > LAST_USED_EVERY) {
+    if store::api_keys::is_touch_due(&key, now) {
         let mut tx = engine.store.write().await?;
-        store::accounts::touch_key(&mut tx, key.id, now).await?;
+        store::api_keys::touch(&mut tx, key.id, now).await?;
         tx.commit().await?;
     }
     Ok(Caller { user, via: Via::Key(key.id) })
@@ -143,12 +160,9 @@ pub async fn by_key(engine: &Engine, raw: &str) -> Result<Caller> {
 pub async fn by_session(engine: &Engine, token: &str) -> Result<Option<Caller>> {
     let hash = digest(token);
     let mut tx = engine.store.read().await?;
-    let Some((user, expires_at)) = store::accounts::by_session_hash(&mut tx, &hash).await? else { return Ok(None) };
-    if expires_at <= engine.now() {
-        return Ok(None);
-    }
+    let Some((session, user)) = store::accounts::session(&mut tx, &hash, engine.now()).await? else { return Ok(None) };
     admit(engine, &user)?;
-    Ok(Some(Caller { user, via: Via::Session(hash) }))
+    Ok(Some(Caller { user, via: Via::Session(Session { hash, csrf: session.csrf }) }))
 }
 
 fn admit(engine: &Engine, user: &User) -> Result<()> {
@@ -164,7 +178,7 @@ fn admit(engine: &Engine, user: &User) -> Result<()> {
 
 pub async fn keys(engine: &Engine, user: UserId) -> Result<Vec<ApiKey>> {
     let mut tx = engine.store.read().await?;
-    store::accounts::keys(&mut tx, user).await
+    store::api_keys::list(&mut tx, user).await
 }
 
 /// Makes a key; the raw one is shown once and kept nowhere.
@@ -188,11 +202,11 @@ pub async fn create_key(engine: &Engine, user: UserId, name: &str) -> Result<(Ap
         is_active: true,
     };
     let mut tx = engine.store.write().await?;
-    let active = store::accounts::keys(&mut tx, user).await?.iter().filter(|k| k.is_active).count() as i64;
+    let active = store::api_keys::list(&mut tx, user).await?.iter().filter(|k| k.is_active).count() as i64;
     if active >= limits::API_KEYS_PER_USER_MAX {
         return Err(Error::limit(format!("you have {active} API keys, which is the most; revoke one first")));
     }
-    store::accounts::insert_key(&mut tx, &key, &digest(&raw)).await?;
+    store::api_keys::insert_key(&mut tx, &key, &digest(&raw)).await?;
     tx.commit().await?;
     Ok((key, Secret::new(raw)))
 }
@@ -200,9 +214,7 @@ pub async fn create_key(engine: &Engine, user: UserId, name: &str) -> Result<(Ap
 /// Revokes a key of the user's own. The row stays, so that the list shows what once was.
 pub async fn revoke_key(engine: &Engine, user: UserId, id: ApiKeyId) -> Result<()> {
     let mut tx = engine.store.write().await?;
-    if !store::accounts::deactivate_key(&mut tx, user, id).await? {
-        return Err(Error::not_found(format!("you have no API key `{id}`")));
-    }
+    store::api_keys::revoke(&mut tx, user, id).await?;
     tx.commit().await
 }
 
@@ -242,7 +254,7 @@ pub async fn set_password(engine: &Engine, username: &str, password: &Secret) ->
     let hash = hash_password(engine, password).await?;
     let mut tx = engine.store.write().await?;
     store::accounts::set_password(&mut tx, user.id, &hash).await?;
-    store::accounts::delete_sessions(&mut tx, user.id).await?;
+    store::accounts::close_sessions_of(&mut tx, user.id).await?;
     tx.commit().await
 }
 
@@ -258,12 +270,13 @@ pub async fn block(engine: &Engine, username: &str) -> Result<User> {
 pub async fn find(engine: &Engine, username: &str) -> Result<User> {
     let mut tx = engine.store.read().await?;
     let found = store::accounts::by_username(&mut tx, username).await?;
-    found.map(|(user, _)| user).ok_or_else(|| Error::not_found(format!("there is no user `{username}`")))
+    found.ok_or_else(|| Error::not_found(format!("there is no user `{username}`")))
 }
 
+/// Oldest first.
 pub async fn list(engine: &Engine) -> Result<Vec<User>> {
     let mut tx = engine.store.read().await?;
-    store::accounts::list(&mut tx).await
+    store::accounts::list(&mut tx, store::Page::default()).await
 }
 
 async fn set_status(engine: &Engine, username: &str, status: AccessStatus) -> Result<User> {
@@ -275,7 +288,7 @@ async fn set_status(engine: &Engine, username: &str, status: AccessStatus) -> Re
     let mut tx = engine.store.write().await?;
     store::accounts::set_access(&mut tx, user.id, &user.access).await?;
     if status == AccessStatus::Blocked {
-        store::accounts::delete_sessions(&mut tx, user.id).await?;
+        store::accounts::close_sessions_of(&mut tx, user.id).await?;
     }
     tx.commit().await?;
     Ok(user)
@@ -288,11 +301,10 @@ fn granted(engine: &Engine, user: &User) -> Access {
 
 async fn insert(engine: &Engine, tx: &mut store::Tx, new: &Registration, hash: &str, approved: bool, is_admin: bool) -> Result<User> {
     let now = engine.now();
-    let user = User {
-        // The database numbers users.
-        id: UserId(0),
+    let user = store::accounts::NewUser {
         username: new.username.trim().to_string(),
         email: new.email.trim().to_string(),
+        password_hash: hash.to_string(),
         is_admin,
         access: Access {
             status: if approved { AccessStatus::Approved } else { AccessStatus::Pending },
@@ -303,20 +315,27 @@ async fn insert(engine: &Engine, tx: &mut store::Tx, new: &Registration, hash: &
         },
         created_at: now,
     };
-    let user = store::accounts::insert(tx, &user, hash).await.map_err(|error| match error.kind {
-        Kind::Conflict => Error::field("username", "a user with that name exists already").code("username_taken"),
+    let user = store::accounts::create(tx, &user).await.map_err(|error| match error.kind {
+        Kind::Conflict => Error::field("username", error.message).code("username_taken"),
         _ => error,
     })?;
     workspaces::insert(engine, tx, user.id, "Personal").await?;
     Ok(user)
 }
 
-async fn open_session(engine: &Engine, tx: &mut store::Tx, user: UserId) -> Result<Secret> {
-    let token = engine.clock.token_hex(32);
+async fn open_session(engine: &Engine, tx: &mut store::Tx, user: UserId) -> Result<Opened> {
+    let (token, csrf) = (engine.clock.token_hex(32), engine.clock.token_hex(32));
     let now = engine.now();
     store::accounts::delete_expired_sessions(tx, now).await?;
-    store::accounts::insert_session(tx, &digest(&token), user, now, now + SignedDuration::from_secs(limits::SESSION_SECONDS)).await?;
-    Ok(Secret::new(token))
+    let session = store::accounts::Session {
+        token_hash: digest(&token),
+        user,
+        csrf: csrf.clone(),
+        created_at: now,
+        expires_at: now + SignedDuration::from_secs(limits::SESSION_SECONDS),
+    };
+    store::accounts::open_session(tx, &session).await?;
+    Ok(Opened { token: Secret::new(token), csrf })
 }
 
 fn check_registration(new: &Registration) -> Result<()> {

@@ -5,6 +5,7 @@
 use crate::Engine;
 use domain::workspace::Permission;
 use domain::{Error, Result, UserId, WorkspaceId};
+use store::workspaces::Ledger;
 use serde_json::{Map, Value, json};
 
 /// `None` means no limit.
@@ -31,7 +32,7 @@ const PLANS: [(&str, Limits); 4] = [
 pub struct Usage {
     pub plan: String,
     pub limits: Limits,
-    pub ledger: store::quotas::Ledger,
+    pub ledger: Ledger,
     pub active_sandboxes: i64,
     /// `2026-11-01`
     pub period_start: String,
@@ -41,7 +42,7 @@ pub struct Usage {
 /// Counts one request, or refuses it.
 pub async fn charge_request(engine: &Engine, tx: &mut store::Tx, workspace: WorkspaceId) -> Result<()> {
     let period = period(engine);
-    let used = store::quotas::add(tx, workspace, &period, store::quotas::Ledger { requests: 1, ..Default::default() }).await?.requests;
+    let used = store::workspaces::charge(tx, workspace, &period, &Ledger { requests: 1, ..Default::default() }).await?.requests;
     if let Some((plan, limits)) = enforced(engine, tx, workspace).await? {
         check("tenant_id", "requests this month", &plan, used, limits.requests_per_month)?;
     }
@@ -54,8 +55,8 @@ pub async fn charge_sandbox(engine: &Engine, tx: &mut store::Tx, workspace: Work
     if active >= domain::limits::SANDBOXES_PER_WORKSPACE_MAX {
         return Err(full("sandboxes at once", "this server's own limit", domain::limits::SANDBOXES_PER_WORKSPACE_MAX, "workspace_uid"));
     }
-    let one = store::quotas::Ledger { sandbox_sessions: 1, ..Default::default() };
-    let used = store::quotas::add(tx, workspace, &period, one).await?.sandbox_sessions;
+    let one = Ledger { sandbox_sessions: 1, ..Default::default() };
+    let used = store::workspaces::charge(tx, workspace, &period, &one).await?.sandbox_sessions;
     if let Some((plan, limits)) = enforced(engine, tx, workspace).await? {
         check("workspace_uid", "sandboxes at once", &plan, active + 1, limits.sandbox_concurrent)?;
         check("workspace_uid", "sandbox sessions this month", &plan, used, limits.sandbox_sessions_per_month)?;
@@ -65,8 +66,8 @@ pub async fn charge_sandbox(engine: &Engine, tx: &mut store::Tx, workspace: Work
 
 /// Adds what was spent; never refuses.
 pub async fn record(engine: &Engine, tx: &mut store::Tx, workspace: WorkspaceId, sandbox_seconds: f64, artifacts_bytes: i64) -> Result<()> {
-    let more = store::quotas::Ledger { sandbox_seconds, artifacts_bytes, ..Default::default() };
-    store::quotas::add(tx, workspace, &period(engine), more).await?;
+    let more = Ledger { sandbox_seconds, artifacts_bytes, ..Default::default() };
+    store::workspaces::charge(tx, workspace, &period(engine), &more).await?;
     Ok(())
 }
 
@@ -74,10 +75,11 @@ pub async fn usage(engine: &Engine, user: UserId, uid: &str) -> Result<Usage> {
     let mut tx = engine.store.read().await?;
     let workspace = crate::workspaces::require_uid(&mut tx, user, uid, Permission::View).await?.workspace;
     let period_start = period(engine);
-    let ledger = store::quotas::get(&mut tx, workspace.id, &period_start).await?;
+    let ledger = store::workspaces::ledger(&mut tx, workspace.id, &period_start).await?;
     let active_sandboxes = store::sandboxes::count_active(&mut tx, workspace.id).await?;
     let catalog = catalog(&engine.settings.plan_limits);
-    let limits = find(&catalog, &workspace.plan);
+    let overrides = store::workspaces::quota_overrides(&mut tx, workspace.id).await?;
+    let limits = find(&catalog, &workspace.plan).excepted(&overrides);
     Ok(Usage { plan: workspace.plan, limits, ledger, active_sandboxes, period_start, catalog })
 }
 
@@ -88,6 +90,11 @@ impl Limits {
             "sandbox_sessions_per_month": self.sandbox_sessions_per_month,
             "sandbox_concurrent": self.sandbox_concurrent,
         })
+    }
+    /// An operator's exceptions: the keys under `limits`, or at the top.
+    fn excepted(self, overrides: &Value) -> Self {
+        let keys = overrides.get("limits").unwrap_or(overrides);
+        keys.as_object().map_or(self, |keys| self.overridden(keys))
     }
     /// Keys that are there replace; negative numbers and anything but a number mean no limit.
     fn overridden(mut self, by: &Map<String, Value>) -> Self {
@@ -105,12 +112,17 @@ impl Limits {
     }
 }
 
+/// The limits that count for this workspace, unless nothing does.
 async fn enforced(engine: &Engine, tx: &mut store::Tx, workspace: WorkspaceId) -> Result<Option<(String, Limits)>> {
     if !engine.settings.quotas_enabled {
         return Ok(None);
     }
+    let overrides = store::workspaces::quota_overrides(tx, workspace).await?;
+    if overrides["enforce"] == json!(false) {
+        return Ok(None);
+    }
     let plan = store::workspaces::get(tx, workspace).await?.plan;
-    let limits = find(&catalog(&engine.settings.plan_limits), &plan);
+    let limits = find(&catalog(&engine.settings.plan_limits), &plan).excepted(&overrides);
     Ok(Some((plan, limits)))
 }
 

@@ -1,16 +1,10 @@
 //! Workspaces, who is in them, and the one place where it is decided who may do what.
 
 use crate::Engine;
-use domain::workspace::{Membership, Permission, Role, Workspace};
-use domain::account::User;
-use domain::{Error, Result, UserId, WorkspaceId};
+pub use store::workspaces::Member;
 
-/// A member as the list of members shows them.
-#[derive(Clone, Debug)]
-pub struct Member {
-    pub user: User,
-    pub role: Role,
-}
+use domain::workspace::{Membership, Permission, Role, Workspace};
+use domain::{Error, Kind, Result, UserId, WorkspaceId};
 
 const NAME_CHARS_MAX: usize = 255;
 
@@ -22,7 +16,11 @@ pub async fn require(tx: &mut store::Tx, user: UserId, workspace: WorkspaceId, p
 
 /// As [`require`], for a workspace that a client names by its uid.
 pub async fn require_uid(tx: &mut store::Tx, user: UserId, uid: &str, permission: Permission) -> Result<Membership> {
-    let membership = store::workspaces::membership_by_uid(tx, user, uid).await?;
+    let membership = match store::workspaces::by_uid(tx, uid).await {
+        Ok(workspace) => store::workspaces::membership(tx, user, workspace.id).await?,
+        Err(error) if error.kind == Kind::NotFound => None,
+        Err(error) => return Err(error),
+    };
     let shown: String = uid.chars().take(64).collect();
     check(membership, permission, || format!("there is no workspace `{shown}`"))
 }
@@ -40,7 +38,7 @@ fn check(membership: Option<Membership>, permission: Permission, missing: impl F
 pub async fn visible(tx: &mut store::Tx, user: UserId, asked: Option<WorkspaceId>) -> Result<Vec<WorkspaceId>> {
     match asked {
         Some(workspace) => Ok(vec![require(tx, user, workspace, Permission::View).await?.workspace.id]),
-        None => Ok(store::workspaces::of_user(tx, user).await?.into_iter().map(|m| m.workspace.id).collect()),
+        None => Ok(store::workspaces::memberships_of(tx, user).await?.into_iter().map(|m| m.workspace.id).collect()),
     }
 }
 
@@ -49,7 +47,7 @@ pub async fn named(tx: &mut store::Tx, user: UserId, uid: &str, permission: Perm
     if !uid.is_empty() && uid != "tenant-default" {
         return require_uid(tx, user, uid, permission).await;
     }
-    let oldest = store::workspaces::of_user(tx, user).await?.into_iter().next();
+    let oldest = store::workspaces::oldest_membership(tx, user).await?;
     check(oldest, permission, || "you are in no workspace; make one first".to_string())
 }
 
@@ -64,9 +62,7 @@ pub async fn filter(tx: &mut store::Tx, user: UserId, uid: Option<&str>) -> Resu
 /// By name, as people look for them.
 pub async fn list(engine: &Engine, user: UserId) -> Result<Vec<Membership>> {
     let mut tx = engine.store.read().await?;
-    let mut all = store::workspaces::of_user(&mut tx, user).await?;
-    all.sort_by(|a, b| a.workspace.name.cmp(&b.workspace.name).then(a.workspace.created_at.cmp(&b.workspace.created_at)));
-    Ok(all)
+    store::workspaces::memberships_of(&mut tx, user).await
 }
 
 pub async fn create(engine: &Engine, user: UserId, name: &str) -> Result<Membership> {
@@ -87,8 +83,7 @@ pub async fn insert(engine: &Engine, tx: &mut store::Tx, owner: UserId, name: &s
         created_by: Some(owner),
         created_at: engine.now(),
     };
-    store::workspaces::insert(tx, &workspace).await?;
-    store::workspaces::set_member(tx, workspace.id, owner, Role::Owner, workspace.created_at).await?;
+    store::workspaces::create(tx, &workspace, owner).await?;
     Ok(workspace)
 }
 
@@ -97,7 +92,7 @@ pub async fn rename(engine: &Engine, user: UserId, uid: &str, name: &str) -> Res
     let mut tx = engine.store.write().await?;
     let mut membership = require_uid(&mut tx, user, uid, Permission::Manage).await?;
     membership.workspace.name = name;
-    store::workspaces::update(&mut tx, &membership.workspace).await?;
+    store::workspaces::rename(&mut tx, membership.workspace.id, &membership.workspace.name).await?;
     tx.commit().await?;
     Ok(membership)
 }
@@ -105,8 +100,7 @@ pub async fn rename(engine: &Engine, user: UserId, uid: &str, name: &str) -> Res
 pub async fn members(engine: &Engine, user: UserId, uid: &str) -> Result<Vec<Member>> {
     let mut tx = engine.store.read().await?;
     let workspace = require_uid(&mut tx, user, uid, Permission::View).await?.workspace;
-    let members = store::workspaces::members(&mut tx, workspace.id).await?;
-    Ok(members.into_iter().map(|(user, role)| Member { user, role }).collect())
+    store::workspaces::members(&mut tx, workspace.id).await
 }
 
 /// Adds somebody who has an account here. Nobody gives a role above their own.
@@ -115,13 +109,11 @@ pub async fn add_member(engine: &Engine, user: UserId, uid: &str, username: &str
     let own = require_uid(&mut tx, user, uid, Permission::Manage).await?;
     check_gift(own.role, role)?;
     let found = store::accounts::by_username(&mut tx, username.trim()).await?;
-    let (added, _) = found.ok_or_else(|| Error::field("username", "nobody here has that user name"))?;
-    if store::workspaces::membership(&mut tx, added.id, own.workspace.id).await?.is_some() {
-        return Err(Error::conflict(format!("`{}` is a member of this workspace already", added.username)));
-    }
-    store::workspaces::set_member(&mut tx, own.workspace.id, added.id, role, engine.now()).await?;
+    let added = found.ok_or_else(|| Error::field("username", "nobody here has that user name"))?;
+    let joined_at = engine.now();
+    store::workspaces::add_member(&mut tx, own.workspace.id, added.id, role, joined_at).await?;
     tx.commit().await?;
-    Ok(Member { user: added, role })
+    Ok(Member { user: added, role, joined_at })
 }
 
 pub async fn change_member(engine: &Engine, user: UserId, uid: &str, member: UserId, role: Role) -> Result<Member> {
@@ -130,8 +122,7 @@ pub async fn change_member(engine: &Engine, user: UserId, uid: &str, member: Use
     let current = member_of(&mut tx, own.workspace.id, member).await?;
     check_gift(own.role, role)?;
     check_gift(own.role, current.role)?;
-    keep_an_owner(&mut tx, own.workspace.id, &current, Some(role)).await?;
-    store::workspaces::set_member(&mut tx, own.workspace.id, member, role, engine.now()).await?;
+    store::workspaces::set_role(&mut tx, own.workspace.id, member, role).await?;
     tx.commit().await?;
     Ok(Member { role, ..current })
 }
@@ -143,26 +134,14 @@ pub async fn remove_member(engine: &Engine, user: UserId, uid: &str, member: Use
     let own = require_uid(&mut tx, user, uid, wanted).await?;
     let current = member_of(&mut tx, own.workspace.id, member).await?;
     check_gift(own.role, current.role)?;
-    keep_an_owner(&mut tx, own.workspace.id, &current, None).await?;
     store::workspaces::remove_member(&mut tx, own.workspace.id, member).await?;
     tx.commit().await
 }
 
 async fn member_of(tx: &mut store::Tx, workspace: WorkspaceId, member: UserId) -> Result<Member> {
     let all = store::workspaces::members(tx, workspace).await?;
-    let found = all.into_iter().find(|(user, _)| user.id == member);
-    found.map(|(user, role)| Member { user, role }).ok_or_else(|| Error::not_found(format!("user {member} is no member of this workspace")))
-}
-
-async fn keep_an_owner(tx: &mut store::Tx, workspace: WorkspaceId, member: &Member, becomes: Option<Role>) -> Result<()> {
-    if member.role != Role::Owner || becomes == Some(Role::Owner) {
-        return Ok(());
-    }
-    let owners = store::workspaces::members(tx, workspace).await?.iter().filter(|(_, role)| *role == Role::Owner).count();
-    if owners > 1 {
-        return Ok(());
-    }
-    Err(Error::conflict("a workspace keeps at least one owner; make somebody else owner first"))
+    let found = all.into_iter().find(|one| one.user.id == member);
+    found.ok_or_else(|| Error::not_found(format!("user {member} is no member of this workspace")))
 }
 
 fn check_gift(own: Role, given: Role) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Signing up, in and out.
 
-use crate::caller::{Address, CSRF_COOKIE, SESSION_COOKIE, set_cookie};
+use crate::caller::{Address, CSRF_COOKIE, SESSION_COOKIE, cookie, set_cookie};
 use crate::problem::ProblemView;
 use crate::stamp::Stamp00;
 use crate::{AppState, Json, Problem, Reply};
@@ -10,7 +10,7 @@ use domain::account::Access;
 use domain::limits::SESSION_SECONDS;
 use domain::secret::Secret;
 use domain::{Error, Kind};
-use engine::accounts::{self, Caller, Profile, Registration};
+use engine::accounts::{self, Caller, Opened, Profile, Registration, Via};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -97,8 +97,14 @@ pub struct LoginBody {
 /// Set the CSRF cookie
 #[utoipa::path(get, path = "/api/auth/csrf/", tag = "auth", security(()), responses((status = 204)))]
 async fn csrf(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let kept = crate::caller::cookie(&headers, CSRF_COOKIE).filter(|t| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit()));
-    let token = kept.map_or_else(|| state.engine.clock.token_hex(32), str::to_string);
+    let session = match cookie(&headers, SESSION_COOKIE) {
+        Some(token) => accounts::by_session(&state.engine, token).await.ok().flatten(),
+        None => None,
+    };
+    let token = match session.map(|caller| caller.via) {
+        Some(Via::Session(session)) => session.csrf,
+        _ => state.engine.clock.token_hex(32),
+    };
     let cookie = set_cookie(&state, CSRF_COOKIE, &token, CSRF_SECONDS, false);
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
 }
@@ -123,12 +129,12 @@ async fn register(State(state): State<AppState>, Address(address): Address, Json
         password: Secret::new(body.password),
         identity_provider: body.identity_provider.unwrap_or_else(|| "password".to_string()).chars().take(64).collect(),
     };
-    let (profile, token) = accounts::register(&state.engine, new).await?;
+    let (profile, opened) = accounts::register(&state.engine, new).await?;
     let mut view = user_view(&state, profile);
     // No mail leaves this server yet, so none is claimed.
     view.access.waitlist_email_sent = Some(false);
-    Ok(match token {
-        Some(token) => with_session(&state, StatusCode::CREATED, &token, view),
+    Ok(match opened {
+        Some(opened) => with_session(&state, StatusCode::CREATED, &opened, view),
         None => (StatusCode::ACCEPTED, Json(view)).into_response(),
     })
 }
@@ -144,10 +150,10 @@ async fn login(State(state): State<AppState>, Address(address): Address, Json(bo
     let key = format!("login {address} {}", body.username.chars().take(150).collect::<String>());
     state.limits.try_once(&key, state.engine.now())?;
     match accounts::login(&state.engine, &body.username, &Secret::new(body.password)).await {
-        Ok((profile, token)) => {
+        Ok((profile, opened)) => {
             state.limits.forgive(&key);
             let view = user_view(&state, profile);
-            Ok(with_session(&state, StatusCode::OK, &token, view))
+            Ok(with_session(&state, StatusCode::OK, &opened, view))
         }
         Err(error) if error.kind == Kind::Forbidden => Err(refused(&state, &body.username, error).await),
         Err(error) => Err(error.into()),
@@ -178,12 +184,11 @@ async fn refused(state: &AppState, username: &str, error: Error) -> Problem {
     }
 }
 
-fn with_session(state: &AppState, status: StatusCode, token: &Secret, view: UserView) -> Response {
-    let cookie = set_cookie(state, SESSION_COOKIE, token.expose(), SESSION_SECONDS, true);
+fn with_session(state: &AppState, status: StatusCode, opened: &Opened, view: UserView) -> Response {
+    let session = set_cookie(state, SESSION_COOKIE, opened.token.expose(), SESSION_SECONDS, true);
     let mut response = (status, Json(view)).into_response();
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-    // A fresh token with every sign-in, for clients that never asked for one.
-    let csrf = set_cookie(state, CSRF_COOKIE, &state.engine.clock.token_hex(32), CSRF_SECONDS, false);
+    response.headers_mut().append(header::SET_COOKIE, session);
+    let csrf = set_cookie(state, CSRF_COOKIE, &opened.csrf, CSRF_SECONDS, false);
     response.headers_mut().append(header::SET_COOKIE, csrf);
     response
 }
@@ -214,8 +219,7 @@ fn access_view(state: &AppState, access: &Access) -> AccessView {
 }
 
 fn user_view(state: &AppState, profile: Profile) -> UserView {
-    let Profile { user, workspaces } = profile;
-    let default_workspace = workspaces.first().map(|m| m.workspace.uid.clone());
+    let Profile { user, workspaces, default_workspace } = profile;
     let workspaces = workspaces.into_iter().map(|m| UserWorkspace { uid: m.workspace.uid, name: m.workspace.name, role: m.role.word() });
     UserView {
         id: user.id.0,

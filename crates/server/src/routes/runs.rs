@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use domain::run::{Run, RunRecord, Step, StepRecord};
 use domain::usage::Usage;
 use domain::{Error, RequestId, RunId, limits};
-use engine::{events, evidence, requests, runs, workspaces};
+use engine::{events, requests, runs, workspaces};
 use futures::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -191,7 +191,7 @@ async fn get(State(state): State<AppState>, caller: Caller, Id(id): Id<RunId>) -
 }
 
 fn evidence_key(state: &AppState, run: &Run) -> Option<String> {
-    run.record.bundle_digest.as_ref().map(|_| evidence::key_id(&state.engine))
+    run.record.bundle_digest.as_ref().map(|_| state.engine.signer.key_id())
 }
 
 fn detail(run: Run, prompt: String, summary: RunSummary, events: Vec<Value>, key_id: Option<String>) -> RunDetail {
@@ -352,7 +352,7 @@ fn numbered(mut payload: Value, seq: i64) -> Value {
 #[utoipa::path(get, path = "/api/runs/{id}/evidence/", tag = "runs", params(("id" = String, Path)),
     responses((status = 200, description = "DSSE envelope", body = Object)))]
 async fn bundle(State(state): State<AppState>, caller: Caller, Id(id): Id<RunId>) -> Reply<Response> {
-    let (number, envelope) = evidence::bundle_of(&state.engine, caller.user.id, id).await?;
+    let (number, envelope) = runs::bundle_of(&state.engine, caller.user.id, id).await?;
     let mut response = envelope.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -78,6 +78,7 @@ pub struct MemberView {
     pub username: String,
     pub email: String,
     pub role: &'static str,
+    pub joined_at: Stamp,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -108,8 +109,8 @@ impl From<Membership> for WorkspaceView {
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        let Member { user, role } = member;
-        MemberView { user: user.id.0, username: user.username, email: user.email, role: role.word() }
+        let Member { user, role, joined_at } = member;
+        MemberView { joined_at: Stamp(joined_at), user: user.id.0, username: user.username, email: user.email, role: role.word() }
     }
 }
 
