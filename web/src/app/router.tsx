@@ -1,0 +1,141 @@
+// The addresses of the app. Every page is its own chunk, loaded when its address is first near.
+
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+} from "@tanstack/react-router";
+import { EmptyNote, ErrorNote } from "../components/note";
+import { Page } from "../components/page";
+import { Shell } from "./shell";
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NowhereBare });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search: Record<string, unknown>): { next?: string } =>
+    typeof search.next === "string" && /^\/(?!\/)/.test(search.next) ? { next: search.next } : {},
+  component: lazyRouteComponent(() => import("../features/account/sign-in")),
+});
+
+const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+
+const inbox = createRoute({
+  getParentRoute: () => shell,
+  path: "/",
+  component: lazyRouteComponent(() => import("../features/inbox/inbox-page")),
+});
+
+const incidents = createRoute({
+  getParentRoute: () => shell,
+  path: "/incidents",
+  component: lazyRouteComponent(() => import("../features/incidents/incidents-page")),
+});
+
+const incident = createRoute({
+  getParentRoute: () => shell,
+  path: "/incidents/$id",
+  component: lazyRouteComponent(() => import("../features/incidents/incident-page")),
+});
+
+const runs = createRoute({
+  getParentRoute: () => shell,
+  path: "/runs",
+  component: lazyRouteComponent(() => import("../features/runs/runs-page")),
+});
+
+const run = createRoute({
+  getParentRoute: () => shell,
+  path: "/runs/$id",
+  validateSearch: tabSearch,
+  component: lazyRouteComponent(() => import("../features/runs/run-page")),
+});
+
+const mergeRequests = createRoute({
+  getParentRoute: () => shell,
+  path: "/merge-requests",
+  component: lazyRouteComponent(() => import("../features/merge-requests/merge-requests-page")),
+});
+
+const mergeRequest = createRoute({
+  getParentRoute: () => shell,
+  path: "/merge-requests/$id",
+  validateSearch: tabSearch,
+  component: lazyRouteComponent(() => import("../features/merge-requests/merge-request-page")),
+});
+
+const repositories = createRoute({
+  getParentRoute: () => shell,
+  path: "/repositories",
+  validateSearch: newSearch,
+  component: lazyRouteComponent(() => import("../features/repository-links/repository-links-page")),
+});
+
+const alertSources = createRoute({
+  getParentRoute: () => shell,
+  path: "/alert-sources",
+  validateSearch: newSearch,
+  component: lazyRouteComponent(() => import("../features/alert-sources/alert-sources-page")),
+});
+
+const apiKeys = createRoute({
+  getParentRoute: () => shell,
+  path: "/api-keys",
+  component: lazyRouteComponent(() => import("../features/api-keys/api-keys-page")),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    signIn,
+    shell.addChildren([
+      inbox,
+      incidents,
+      incident,
+      runs,
+      run,
+      mergeRequests,
+      mergeRequest,
+      repositories,
+      alertSources,
+      apiKeys,
+    ]),
+  ]),
+  defaultPreload: "intent",
+  defaultErrorComponent: ({ error, reset }) => (
+    <Page title="Error" here="Error">
+      <ErrorNote error={error} retry={reset} />
+    </Page>
+  ),
+  defaultNotFoundComponent: Nowhere,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+/** Which tab of a page is open; absent for the first. */
+function tabSearch(search: Record<string, unknown>): { tab?: string } {
+  return typeof search.tab === "string" ? { tab: search.tab } : {};
+}
+
+/** `?new=1` opens the form, so that another page can lead straight to it. */
+function newSearch(search: Record<string, unknown>): { new?: boolean } {
+  return search.new ? { new: true } : {};
+}
+
+function Nowhere() {
+  return (
+    <Page title="Not found" here="Not found">
+      <EmptyNote>There is no page at this address.</EmptyNote>
+    </Page>
+  );
+}
+
+function NowhereBare() {
+  return <EmptyNote action={<a href="/">Go to the inbox</a>}>There is no page at this address.</EmptyNote>;
+}

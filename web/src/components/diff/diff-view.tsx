@@ -1,0 +1,218 @@
+// A whole diff: files at the left with their reviewed marks, one scroll of changed files at the right. `n`/`p` go
+// from hunk to hunk, `x` marks the file at hand.
+
+import { Checkbox, SegmentedControl } from "@mantine/core";
+import { type ReactNode, useMemo, useRef, useState } from "react";
+import type { Side } from "../../api/types";
+import { useNarrow } from "../../app/media";
+import { useShortcuts } from "../../app/shortcuts";
+import { grouped, plural } from "../format";
+import { Glyph } from "../glyph";
+import { breakable } from "../inline";
+import { Counts } from "./counts";
+import { DiffLines, type DiffMode } from "./diff-file";
+import css from "./diff-view.module.css";
+import type { DiffFile } from "./parse";
+
+/** A file longer than this starts folded: nobody reads it by scrolling past. */
+const FOLD_LINES = 2_000;
+
+export interface Review {
+  reviewed: readonly string[];
+  onReviewed: (path: string, reviewed: boolean) => void;
+  under: (path: string, side: Side, line: number) => ReactNode;
+  onComment: (path: string, side: Side, line: number) => void;
+}
+
+interface Props {
+  files: DiffFile[];
+  review?: Review;
+  /** Without the list of files, where there is no room for it. */
+  plain?: boolean;
+}
+
+export function DiffView({ files, review, plain = false }: Props) {
+  const narrow = useNarrow();
+  const [mode, setMode] = useState<DiffMode>("unified");
+  const [current, setCurrent] = useState(files[0]?.path ?? "");
+  const [folds, setFolds] = useState<Record<string, boolean>>({});
+  const body = useRef<HTMLDivElement>(null);
+  const sum = useMemo(
+    () => ({
+      additions: files.reduce((total, file) => total + file.additions, 0),
+      deletions: files.reduce((total, file) => total + file.deletions, 0),
+    }),
+    [files],
+  );
+
+  const isReviewed = (path: string) => review?.reviewed.includes(path) ?? false;
+  const isOpen = (file: DiffFile) =>
+    !(folds[file.path] ?? (isReviewed(file.path) || file.additions + file.deletions > FOLD_LINES));
+  const mark = (path: string) => {
+    const next = !isReviewed(path);
+    review?.onReviewed(path, next);
+    setFolds((now) => ({ ...now, [path]: next }));
+  };
+  const goTo = (path: string) => {
+    setCurrent(path);
+    setFolds((now) => ({ ...now, [path]: false }));
+    requestAnimationFrame(() => fileElement(body.current, path)?.scrollIntoView({ block: "start" }));
+  };
+  const hunk = (step: 1 | -1) => {
+    const found = nextHunk(body.current, step);
+    if (!found) return;
+    found.scrollIntoView({ block: "center" });
+    found.setAttribute("data-at", "");
+    const path = found.closest<HTMLElement>("[data-path]")?.dataset.path;
+    if (path) setCurrent(path);
+  };
+  useShortcuts([
+    { keys: "n", label: "Next change", run: () => hunk(1) },
+    { keys: "p", label: "Previous change", run: () => hunk(-1) },
+    ...(review ? [{ keys: "x", label: "Mark the file reviewed", run: () => mark(current) }] : []),
+  ]);
+
+  if (files.length === 0) return <p className={css.none}>Nothing is changed yet.</p>;
+  const reviewedCount = files.filter((file) => isReviewed(file.path)).length;
+
+  return (
+    <div className={plain || narrow ? css.single : css.view}>
+      {!plain && !narrow && (
+        <aside className={css.files} aria-label="Changed files">
+          <div className={css.filesHead}>
+            <h2>Files</h2>
+            <span>
+              {review ? `${reviewedCount} of ${files.length} reviewed` : plural(files.length, "file")}
+            </span>
+          </div>
+          <ul>
+            {files.map((file) => (
+              <li key={file.path} className={css.fileEntry} data-current={file.path === current || undefined}>
+                {review && (
+                  <Checkbox
+                    checked={isReviewed(file.path)}
+                    onChange={() => mark(file.path)}
+                    aria-label={`${file.path} reviewed`}
+                  />
+                )}
+                <button
+                  type="button"
+                  className={css.fileName}
+                  onClick={() => goTo(file.path)}
+                  title={file.path}
+                >
+                  <code>{breakable(file.path)}</code>
+                </button>
+                <Counts additions={file.additions} deletions={file.deletions} />
+              </li>
+            ))}
+          </ul>
+        </aside>
+      )}
+      <div className={css.body} ref={body}>
+        <div className={css.bar}>
+          <span className={css.sum}>
+            {plural(files.length, "file")} <Counts additions={sum.additions} deletions={sum.deletions} />
+          </span>
+          {!narrow && (
+            <SegmentedControl
+              value={mode}
+              onChange={(value) => setMode(value as DiffMode)}
+              data={[
+                { value: "unified", label: "Unified" },
+                { value: "split", label: "Split" },
+              ]}
+              aria-label="How lines are laid out"
+            />
+          )}
+        </div>
+        {files.map((file) => (
+          <FileBlock
+            key={file.path}
+            file={file}
+            mode={narrow ? "unified" : mode}
+            open={isOpen(file)}
+            onFold={() => setFolds((now) => ({ ...now, [file.path]: isOpen(file) }))}
+            onFocus={() => setCurrent(file.path)}
+            review={review}
+            reviewed={isReviewed(file.path)}
+            onMark={() => mark(file.path)}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+interface BlockProps {
+  file: DiffFile;
+  mode: DiffMode;
+  open: boolean;
+  onFold: () => void;
+  onFocus: () => void;
+  review: Review | undefined;
+  reviewed: boolean;
+  onMark: () => void;
+}
+
+function FileBlock({ file, mode, open, onFold, onFocus, review, reviewed, onMark }: BlockProps) {
+  const lines = file.additions + file.deletions;
+  return (
+    <section className={css.file} data-path={file.path} aria-label={file.path} onFocus={onFocus}>
+      <div className={css.fileHead}>
+        <button type="button" className={css.fold} aria-expanded={open} onClick={onFold}>
+          <Glyph name={open ? "down" : "right"} />
+          <code>{breakable(file.path)}</code>
+        </button>
+        {file.change !== "changed" && <span className={css.meta}>{file.change}</span>}
+        <Counts additions={file.additions} deletions={file.deletions} />
+        <span className={css.space} />
+        {!open && (
+          <span className={css.meta}>
+            {reviewed ? "reviewed, folded" : `${grouped(lines)} lines, folded`}
+          </span>
+        )}
+        {review && (
+          <button type="button" className={css.mark} aria-pressed={reviewed} onClick={onMark}>
+            <Glyph
+              name={reviewed ? "check" : "plus"}
+              size={14}
+              style={reviewed ? undefined : { display: "none" }}
+            />
+            {reviewed ? "Reviewed" : "Mark reviewed"}
+            <kbd>x</kbd>
+          </button>
+        )}
+      </div>
+      {open && (
+        <div className={css.lines}>
+          <DiffLines
+            file={file}
+            mode={mode}
+            notes={
+              review
+                ? {
+                    under: (side, line) => review.under(file.path, side, line),
+                    onComment: (side, line) => review.onComment(file.path, side, line),
+                  }
+                : undefined
+            }
+          />
+        </div>
+      )}
+    </section>
+  );
+}
+
+function fileElement(root: HTMLElement | null, path: string): HTMLElement | null {
+  return root?.querySelector<HTMLElement>(`[data-path="${CSS.escape(path)}"]`) ?? null;
+}
+
+function nextHunk(root: HTMLElement | null, step: 1 | -1): HTMLElement | null {
+  const all = [...(root?.querySelectorAll<HTMLElement>("[data-hunk]") ?? [])];
+  const at = all.findIndex((each) => each.hasAttribute("data-at"));
+  if (at >= 0) all[at]?.removeAttribute("data-at");
+  return (
+    all[at < 0 ? (step === 1 ? 0 : all.length - 1) : Math.min(Math.max(at + step, 0), all.length - 1)] ?? null
+  );
+}

@@ -1,0 +1,89 @@
+// The frame of a page: the top line (where you are, what you can do), the scrolling middle, and on a phone a foot
+// for the one primary act.
+
+import { Link, type LinkProps } from "@tanstack/react-router";
+import { type ReactNode, useEffect } from "react";
+import { openPalette } from "../app/palette-door";
+import { Glyph } from "./glyph";
+import css from "./page.module.css";
+
+interface Props {
+  /** What the browser's tab says. */
+  title: string;
+  here: ReactNode;
+  parent?: { label: string; to: LinkProps["to"] };
+  actions?: ReactNode;
+  /** Instead of `actions` where the screen is narrow. */
+  phoneActions?: ReactNode;
+  foot?: ReactNode;
+  /** Panes of their own scroll; the page itself doesn't. */
+  panes?: boolean;
+  children: ReactNode;
+}
+
+export function Page({ title, here, parent, actions, phoneActions, foot, panes = false, children }: Props) {
+  useEffect(() => {
+    document.title = title === "" ? "AstraForge" : `${title} · AstraForge`;
+  }, [title]);
+  return (
+    <div className={css.page}>
+      <header className={css.top}>
+        {parent && (
+          <Link to={parent.to} className={css.back} aria-label={`Back to ${parent.label}`}>
+            <Glyph name="back" />
+          </Link>
+        )}
+        <div className={css.where}>
+          {parent && (
+            <>
+              <Link to={parent.to} className={css.parent}>
+                {parent.label}
+              </Link>
+              <span className={css.slash} aria-hidden="true">
+                /
+              </span>
+            </>
+          )}
+          <span className={css.here}>{here}</span>
+        </div>
+        <div className={css.actions}>{actions}</div>
+        <div className={css.phoneActions}>{phoneActions}</div>
+        <button type="button" className={css.find} onClick={openPalette}>
+          <Glyph name="search" />
+          <span>Find or run</span>
+          <kbd className={css.key}>⌘K</kbd>
+        </button>
+      </header>
+      <main id="main" className={panes ? css.panes : css.scroll} tabIndex={-1}>
+        {children}
+      </main>
+      {foot && <div className={css.foot}>{foot}</div>}
+    </div>
+  );
+}
+
+/** The head of a page: one title, one line beneath. */
+export function PageHead({ children, aside }: { children: ReactNode; aside?: ReactNode }) {
+  return (
+    <div className={css.head}>
+      <div className={css.headMain}>{children}</div>
+      {aside}
+    </div>
+  );
+}
+
+/** Facts on one line, with the dots between them as decoration. */
+export function Facts({ children }: { children: ReactNode[] }) {
+  const shown = children.filter(
+    (child) => child !== null && child !== undefined && child !== false && child !== "",
+  );
+  return (
+    <div className={css.facts}>
+      {shown.map((child, index) => (
+        <span key={index} className={css.fact}>
+          {child}
+        </span>
+      ))}
+    </div>
+  );
+}

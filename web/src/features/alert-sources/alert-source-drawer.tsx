@@ -1,0 +1,323 @@
+// One alert source: its address to copy, a snippet per language, a test event, the last event, and its settings.
+
+import {
+  Button,
+  Drawer,
+  NativeSelect,
+  NumberInput,
+  PasswordInput,
+  SegmentedControl,
+  Switch,
+  TextInput,
+} from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { api, ask } from "../../api/client";
+import { isProblem } from "../../api/problem";
+import { keys, repositoryLinksQuery } from "../../api/queries";
+import type { AlertSource, AlertSourceChange, AlertSourceKind } from "../../api/types";
+import { useWorkspace } from "../../app/workspace";
+import { ConfirmButton } from "../../components/confirm-button";
+import { CopyButton, CopyLine } from "../../components/copy-button";
+import { FailureLine } from "../../components/note";
+import { StateWord } from "../../components/state-icon";
+import table from "../../components/table.module.css";
+import { Ago } from "../../components/time/now";
+import { address, curl, KINDS, kindLabel, node, python } from "./snippets";
+
+const RUNS_PER_HOUR = 6;
+
+export function NewSourceDrawer({
+  opened,
+  onClose,
+  onMade,
+}: {
+  opened: boolean;
+  onClose: () => void;
+  onMade: (source: AlertSource) => void;
+}) {
+  const { uid } = useWorkspace();
+  const queries = useQueryClient();
+  const [kind, setKind] = useState<AlertSourceKind>("sentry_sdk");
+  const [clientSecret, setClientSecret] = useState("");
+  const [change, setChange] = useState<AlertSourceChange>({
+    automatic_runs: true,
+    runs_per_hour_max: RUNS_PER_HOUR,
+  });
+  const create = useMutation({
+    mutationFn: () =>
+      ask(
+        api.POST("/api/alert-sources/", {
+          body: {
+            ...change,
+            kind,
+            workspace_uid: uid,
+            ...(kind === "sentry_webhook" ? { client_secret: clientSecret } : {}),
+          },
+        }),
+      ),
+    onSuccess: (source) => {
+      void queries.invalidateQueries({ queryKey: keys.alertSources });
+      setChange({ automatic_runs: true, runs_per_hour_max: RUNS_PER_HOUR });
+      setClientSecret("");
+      onMade(source);
+    },
+  });
+  const fields = isProblem(create.error) ? create.error.fields : {};
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    create.mutate();
+  };
+  return (
+    <Drawer
+      opened={opened}
+      onClose={onClose}
+      title="Connect alerts"
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      <form className={table.form} onSubmit={submit}>
+        <NativeSelect
+          label="Kind"
+          description={KINDS.find((each) => each.value === kind)?.description}
+          data={KINDS.map(({ value, label }) => ({ value, label }))}
+          value={kind}
+          onChange={(event) => setKind(event.currentTarget.value as AlertSourceKind)}
+          error={fields.kind}
+        />
+        <SettingsFields change={change} onChange={setChange} fields={fields} />
+        {kind === "sentry_webhook" && (
+          <PasswordInput
+            label="Client secret"
+            description="From the internal integration in Sentry. It checks that a webhook is really from there."
+            autoComplete="off"
+            value={clientSecret}
+            onChange={(event) => setClientSecret(event.currentTarget.value)}
+            error={fields.client_secret}
+            visibilityToggleButtonProps={{ "aria-label": "Show the secret" }}
+          />
+        )}
+        {Object.keys(fields).length === 0 && <FailureLine error={create.error} />}
+        <div className={table.acts}>
+          <Button type="submit" variant="filled" loading={create.isPending} disabled={!change.name?.trim()}>
+            Create the source
+          </Button>
+        </div>
+      </form>
+    </Drawer>
+  );
+}
+
+export function SourceDrawer({
+  source,
+  secret,
+  onClose,
+}: {
+  source: AlertSource;
+  secret: string | null;
+  onClose: () => void;
+}) {
+  const queries = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () => ask(api.DELETE("/api/alert-sources/{id}/", { params: { path: { id: source.id } } })),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: keys.alertSources });
+      onClose();
+    },
+  });
+  return (
+    <Drawer opened onClose={onClose} title={source.name} closeButtonProps={{ "aria-label": "Close" }}>
+      <div className={table.form}>
+        <Address source={source} secret={secret} />
+        <LastEvent source={source} />
+        {address(source) && <Snippets source={source} />}
+        <Settings source={source} />
+        <div className={table.part}>
+          <p className={table.note}>Its incidents stay. Events that are sent to it afterwards are refused.</p>
+          <div>
+            <ConfirmButton
+              label="Delete the source"
+              sure="Delete it now"
+              onConfirm={() => remove.mutate()}
+              loading={remove.isPending}
+            />
+          </div>
+          <FailureLine error={remove.error} />
+        </div>
+      </div>
+    </Drawer>
+  );
+}
+
+function Address({ source, secret }: { source: AlertSource; secret: string | null }) {
+  const shown = address(source);
+  return (
+    <div className={table.form}>
+      {shown && (
+        <div>
+          <p className={table.note}>{source.dsn ? "DSN" : `Address for the ${kindLabel(source.kind)}`}</p>
+          <CopyLine text={shown} label={source.dsn ? "Copy the DSN" : "Copy the address"} />
+        </div>
+      )}
+      {secret && (
+        <div className={table.once} role="status">
+          <p>This is the only time the secret is shown. Copy it now.</p>
+          <CopyLine text={secret} label="Copy the secret" />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function LastEvent({ source }: { source: AlertSource }) {
+  const queries = useQueryClient();
+  const test = useMutation({
+    mutationFn: () =>
+      ask(api.POST("/api/alert-sources/{id}/test-event/", { params: { path: { id: source.id } }, body: {} })),
+    onSettled: () => {
+      void queries.invalidateQueries({ queryKey: keys.alertSources });
+      void queries.invalidateQueries({ queryKey: keys.incidents });
+    },
+  });
+  return (
+    <div className={table.part}>
+      <h3>Last event</h3>
+      {source.last_event_at ? (
+        <p>
+          <code>{source.last_event_title}</code>
+          <span className={table.muted}>
+            {" "}
+            <Ago at={source.last_event_at} />
+          </span>
+        </p>
+      ) : (
+        <StateWord state="waiting">Waits for its first event</StateWord>
+      )}
+      <div className={table.codeHead}>
+        <Button size="xs" onClick={() => test.mutate()} loading={test.isPending}>
+          Send a test event
+        </Button>
+        {test.data?.incident_id && (
+          <Link to="/incidents/$id" params={{ id: test.data.incident_id }}>
+            Open the incident it made
+          </Link>
+        )}
+      </div>
+      <FailureLine error={test.error} />
+    </div>
+  );
+}
+
+function Snippets({ source }: { source: AlertSource }) {
+  const [language, setLanguage] = useState<"python" | "node">("python");
+  const text = source.dsn
+    ? language === "python"
+      ? python(source.dsn)
+      : node(source.dsn)
+    : curl(source.webhook_url ?? "");
+  return (
+    <div className={table.part}>
+      <div className={table.codeHead}>
+        {source.dsn ? (
+          <SegmentedControl
+            value={language}
+            onChange={(value) => setLanguage(value as "python" | "node")}
+            data={[
+              { value: "python", label: "Python" },
+              { value: "node", label: "Node" },
+            ]}
+            aria-label="Language"
+          />
+        ) : (
+          <h3>Try it</h3>
+        )}
+        <CopyButton text={text} label="Copy the snippet" />
+      </div>
+      <pre className={table.code}>{text}</pre>
+    </div>
+  );
+}
+
+function Settings({ source }: { source: AlertSource }) {
+  const queries = useQueryClient();
+  const [change, setChange] = useState<AlertSourceChange>({
+    name: source.name,
+    repository_id: source.repository?.id ?? null,
+    automatic_runs: source.automatic_runs,
+    runs_per_hour_max: source.runs_per_hour_max,
+  });
+  const save = useMutation({
+    mutationFn: () =>
+      ask(api.PATCH("/api/alert-sources/{id}/", { params: { path: { id: source.id } }, body: change })),
+    onSettled: () => queries.invalidateQueries({ queryKey: keys.alertSources }),
+  });
+  const fields = isProblem(save.error) ? save.error.fields : {};
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <form className={table.part} onSubmit={submit}>
+      <h3>Settings</h3>
+      <SettingsFields change={change} onChange={setChange} fields={fields} />
+      {Object.keys(fields).length === 0 && <FailureLine error={save.error} />}
+      <div className={table.acts}>
+        {save.isSuccess && <span className={table.note}>Saved</span>}
+        <Button type="submit" loading={save.isPending} disabled={!change.name?.trim()}>
+          Save
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+interface FieldsProps {
+  change: AlertSourceChange;
+  onChange: (change: AlertSourceChange) => void;
+  fields: Record<string, string>;
+}
+
+function SettingsFields({ change, onChange, fields }: FieldsProps) {
+  const { uid } = useWorkspace();
+  const repositories = useQuery(repositoryLinksQuery(uid));
+  return (
+    <>
+      <TextInput
+        label="Name"
+        description="Incidents are numbered by it: CHECKOUT-41."
+        required
+        withAsterisk={false}
+        value={change.name ?? ""}
+        onChange={(event) => onChange({ ...change, name: event.currentTarget.value })}
+        error={fields.name}
+        data-autofocus
+      />
+      <NativeSelect
+        label="Repository"
+        description="Where its fixes are made. Without one an incident has no run."
+        data={[
+          { value: "", label: "None yet" },
+          ...(repositories.data ?? []).map((link) => ({ value: link.id, label: link.repository })),
+        ]}
+        value={change.repository_id ?? ""}
+        onChange={(event) => onChange({ ...change, repository_id: event.currentTarget.value || null })}
+        error={fields.repository_id}
+      />
+      <Switch
+        label="Start a run for each new incident"
+        checked={change.automatic_runs ?? true}
+        onChange={(event) => onChange({ ...change, automatic_runs: event.currentTarget.checked })}
+      />
+      <NumberInput
+        label="Runs an hour at most"
+        min={0}
+        max={1_000}
+        value={change.runs_per_hour_max ?? RUNS_PER_HOUR}
+        onChange={(value) => onChange({ ...change, runs_per_hour_max: Number(value) || 0 })}
+        error={fields.runs_per_hour_max}
+        hideControls
+        disabled={change.automatic_runs === false}
+      />
+    </>
+  );
+}

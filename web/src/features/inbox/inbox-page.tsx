@@ -1,0 +1,148 @@
+// The first page: what needs you, what is being worked on, what is ready, what is over. An installation where
+// nothing ever happened shows the path to the first crash instead.
+
+import { Button } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
+import { follow } from "../../api/client";
+import { inboxQuery, keys } from "../../api/queries";
+import type { Inbox, InboxItem } from "../../api/types";
+import { useWorkspace } from "../../app/workspace";
+import { Inline } from "../../components/inline";
+import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
+import { ErrorNote, FailureLine } from "../../components/note";
+import { Page, PageHead } from "../../components/page";
+import { type State, StateWord } from "../../components/state-icon";
+import { Ago, Clock } from "../../components/time/now";
+import { LiveLine } from "../runs/live-line";
+import { headline, isEmpty, itemSaid, subline } from "./inbox";
+import css from "./inbox-page.module.css";
+
+const FirstStart = lazy(() => import("./first-start"));
+
+export default function InboxPage() {
+  const { uid } = useWorkspace();
+  const inbox = useQuery(inboxQuery(uid));
+  useListKeys();
+  const waiting = inbox.data?.needs_you.length ?? 0;
+  const title = waiting > 0 ? `(${waiting}) Inbox` : "Inbox";
+  if (inbox.data && isEmpty(inbox.data)) {
+    return (
+      <Page title={title} here="Inbox">
+        <Suspense fallback={<ListSkeleton />}>
+          <FirstStart />
+        </Suspense>
+      </Page>
+    );
+  }
+  return (
+    <Page title={title} here="Inbox">
+      {inbox.isPending && <ListSkeleton />}
+      {inbox.error && !inbox.data && <ErrorNote error={inbox.error} retry={() => inbox.refetch()} />}
+      {inbox.data && <Groups inbox={inbox.data} />}
+    </Page>
+  );
+}
+
+function Groups({ inbox }: { inbox: Inbox }) {
+  return (
+    <>
+      <PageHead>
+        <h1>{headline(inbox)}</h1>
+        <p className={css.subline}>{subline(inbox)}</p>
+      </PageHead>
+      <Group title="Needs you" state="needs_you" items={inbox.needs_you} />
+      <Group title="Working" state="working" items={inbox.working} />
+      <Group title="Ready to merge" state="proven" items={inbox.ready_to_merge} />
+      <Group title="Done" state="done" items={inbox.done} small />
+    </>
+  );
+}
+
+function Group({
+  title,
+  state,
+  items,
+  small = false,
+}: {
+  title: string;
+  state: State;
+  items: InboxItem[];
+  small?: boolean;
+}) {
+  if (items.length === 0) return null;
+  return (
+    <ListGroup title={title} state={state} count={items.length}>
+      {items.map((item) => (
+        <ItemRow key={`${item.kind}-${item.id}`} item={item} small={small} />
+      ))}
+    </ListGroup>
+  );
+}
+
+const ADDRESS = {
+  incident: "/incidents/$id",
+  run: "/runs/$id",
+  merge_request: "/merge-requests/$id",
+} as const;
+
+function ItemRow({ item, small }: { item: InboxItem; small: boolean }) {
+  const said = itemSaid(item);
+  const live = item.run?.status === "running" ? item.run : null;
+  return (
+    <ListRow
+      small={small}
+      link={{ to: ADDRESS[item.kind], id: item.id }}
+      title={<Inline text={item.title} />}
+      beneath={
+        <>
+          {item.subtitle && <Inline text={item.subtitle} />}
+          {live?.live_line && !small && (
+            <>
+              {item.subtitle ? " · " : ""}
+              <LiveLine run={live} withClock={false} />
+            </>
+          )}
+        </>
+      }
+      state={
+        <StateWord state={said.state}>
+          {said.word} {live?.live_since && <Clock from={live.live_since} />}
+        </StateWord>
+      }
+      action={small ? undefined : <ItemAction item={item} />}
+      age={<Ago at={item.at} bare />}
+    />
+  );
+}
+
+/** The server names the act; a reading address is a way to the thing, anything else is done in place. */
+function ItemAction({ item }: { item: InboxItem }) {
+  const queries = useQueryClient();
+  const { action } = item;
+  const act = useMutation({
+    mutationFn: () => follow(action?.method ?? "POST", action?.url ?? ""),
+    onSettled: () => {
+      for (const key of [keys.inbox, keys.runs, keys.incidents, keys.mergeRequests]) {
+        void queries.invalidateQueries({ queryKey: key });
+      }
+    },
+  });
+  if (!action) return null;
+  if (action.method === "GET") {
+    return (
+      <Button size="xs" component={Link} to={ADDRESS[item.kind]} params={{ id: item.id } as never}>
+        {action.label}
+      </Button>
+    );
+  }
+  return (
+    <>
+      <Button size="xs" onClick={() => act.mutate()} loading={act.isPending}>
+        {action.label}
+      </Button>
+      <FailureLine error={act.error} />
+    </>
+  );
+}

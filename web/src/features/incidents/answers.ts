@@ -1,0 +1,102 @@
+// The four answers at the head of an incident: what broke, is it being fixed, can the fix be trusted, what to do. Pure.
+
+import { runMoves } from "../../api/queries";
+import type { IncidentDetail, RunDetail, RunSummary } from "../../api/types";
+import { orderedRules, ruleSentence, standing } from "../../components/proof/rows";
+import { runSaid, type Said, stepDoing, verdictSaid } from "../../components/states";
+
+export interface Answer {
+  said: Said | null;
+  text: string;
+  beneath: string;
+}
+
+export interface Answers {
+  broke: Answer;
+  fix: Answer;
+  trust: Answer;
+  you: Answer;
+}
+
+export function answers(incident: IncidentDetail, run: RunDetail | undefined): Answers {
+  return { broke: broke(incident), fix: fix(incident), trust: trust(incident.run, run), you: you(incident) };
+}
+
+function broke({ alert, culprit, release, title }: IncidentDetail): Answer {
+  const where = alert.transaction || culprit || title;
+  const place = culprit && culprit !== where ? `in \`${culprit}\`` : "";
+  const since = release ? `release ${release}` : "";
+  return { said: null, text: where, beneath: [place, since].filter(Boolean).join(", ") };
+}
+
+function fix(incident: IncidentDetail): Answer {
+  const { run } = incident;
+  if (incident.state === "resolved") {
+    return {
+      said: { state: "done", word: "Resolved" },
+      text: "Resolved",
+      beneath: run ? `by run ${run.number}` : "by hand",
+    };
+  }
+  if (!run) {
+    const waits = incident.no_run_reason === null;
+    return {
+      said: { state: waits ? "waiting" : "unverified", word: "" },
+      text: waits ? "A run starts shortly" : "No run",
+      beneath: incident.no_run_reason ?? "",
+    };
+  }
+  const said = runSaid(run);
+  if (run.status === "running") {
+    const doing = run.step ? stepDoing(run.step).toLowerCase() : "working";
+    return { said, text: `Run ${run.number} is ${doing}`, beneath: run.live_line ?? "" };
+  }
+  if (run.status === "queued") return { said, text: `Run ${run.number} is queued`, beneath: "" };
+  if (run.status === "failed")
+    return { said, text: `Run ${run.number} failed`, beneath: "no fix is proposed" };
+  if (run.status === "cancelled") return { said, text: `Run ${run.number} was cancelled`, beneath: "" };
+  return { said: { state: "done", word: "" }, text: `Run ${run.number} proposed a fix`, beneath: "" };
+}
+
+function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {
+  const verdict = run?.verdict ?? summary?.verdict ?? null;
+  const rules = run?.rules ?? [];
+  if (!verdict) {
+    const said: Said = { state: "waiting", word: "" };
+    if (!summary) return { said, text: "There is no fix yet", beneath: "" };
+    const broken = rules.filter((rule) => rule.state === "broken").length;
+    return {
+      said,
+      text: "Not yet known",
+      beneath:
+        rules.length > 0
+          ? `${standing(rules)} so far, ${broken === 0 ? "none failed" : `${broken} failed`}`
+          : "",
+    };
+  }
+  const said = verdictSaid(verdict);
+  if (verdict === "proven") return { said, text: "Yes, it is proven", beneath: standing(rules) };
+  const broken = orderedRules(rules).find((rule) => rule.state === "broken");
+  return {
+    said,
+    text: verdict === "unproven" ? "No, it is unproven" : "Proof does not apply",
+    beneath: broken ? ruleSentence(broken) : "",
+  };
+}
+
+function you(incident: IncidentDetail): Answer {
+  const { run } = incident;
+  if (incident.state === "resolved" || incident.state === "ignored")
+    return { said: null, text: "Nothing", beneath: "" };
+  if (runMoves(run)) return { said: null, text: "Nothing now", beneath: "You are asked before it merges" };
+  const said: Said = { state: "needs_you", word: "" };
+  if (run?.merge_request_id) {
+    return run.verdict === "proven"
+      ? { said, text: "Review and merge", beneath: "the merge request is ready" }
+      : { said, text: "Decide on the draft", beneath: "send it back, or override with a reason" };
+  }
+  if (run?.status === "failed" || run?.status === "cancelled")
+    return { said, text: "Run it again, or fix it by hand", beneath: "" };
+  if (!run && incident.no_run_reason) return { said, text: "Start a run, or fix it by hand", beneath: "" };
+  return { said: null, text: "Nothing now", beneath: "" };
+}

@@ -1,0 +1,331 @@
+// An incident: the four answers, the stack trace as a map, the run that is on it, and everything the alert carried.
+
+import { Button, Skeleton } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { type ReactNode, useMemo, useState } from "react";
+import { api, ask } from "../../api/client";
+import { incidentQuery, keys, runMoves, runQuery } from "../../api/queries";
+import type { IncidentDetail, RunDetail } from "../../api/types";
+import { useNarrow } from "../../app/media";
+import { parseDiff } from "../../components/diff/parse";
+import { plural } from "../../components/format";
+import { Inline } from "../../components/inline";
+import { ErrorNote, FailureLine } from "../../components/note";
+import { Facts, Page, PageHead } from "../../components/page";
+import { ProofStrip } from "../../components/proof/strip";
+import { StateIcon, StateWord } from "../../components/state-icon";
+import { incidentSaid, runSaid } from "../../components/states";
+import { panelProps, Tabs } from "../../components/tabs";
+import { Ago, Clock } from "../../components/time/now";
+import { LiveLine } from "../runs/live-line";
+import { StepsRail } from "../runs/steps-rail";
+import { Breadcrumbs, OtherEvents, RequestFacts } from "./alert-parts";
+import { type Answer, answers } from "./answers";
+import css from "./incident-page.module.css";
+import { StackTrace } from "./stack-trace";
+
+const PARENT = { label: "Incidents", to: "/incidents" } as const;
+
+export default function IncidentPage() {
+  const { id } = useParams({ from: "/shell/incidents/$id" });
+  const incident = useQuery({
+    ...incidentQuery(id),
+    // An incident that was just announced may not be written yet.
+    retry: 4,
+    retryDelay: 700,
+  });
+  if (incident.data) return <LoadedIncident key={id} incident={incident.data} />;
+  return (
+    <Page title="Incident" here="Incident" parent={PARENT}>
+      {incident.error ? (
+        <ErrorNote error={incident.error} retry={() => incident.refetch()} />
+      ) : (
+        <>
+          <PageHead>
+            <Skeleton width="35%" height={20} mt={4} />
+            <Skeleton width="55%" height={14} mt={8} />
+          </PageHead>
+          <div className={css.answers} aria-busy="true">
+            {[0, 1, 2, 3].map((each) => (
+              <div key={each} className={css.answer}>
+                <Skeleton width={90} height={12} />
+                <Skeleton width="80%" height={14} mt={8} />
+              </div>
+            ))}
+          </div>
+        </>
+      )}
+    </Page>
+  );
+}
+
+function LoadedIncident({ incident }: { incident: IncidentDetail }) {
+  const narrow = useNarrow();
+  const run = useQuery({ ...runQuery(incident.run?.id ?? ""), enabled: incident.run !== null });
+  const files = useMemo(() => parseDiff(run.data?.diff ?? ""), [run.data?.diff]);
+  const acts = useIncidentActs(incident);
+  const said = incidentSaid(incident);
+  const open = incident.state !== "resolved" && incident.state !== "ignored";
+  const trace = <StackTrace alert={incident.alert} files={files} />;
+  const crumbs = <Breadcrumbs alert={incident.alert} />;
+  const request = <RequestFacts alert={incident.alert} />;
+  const events = <OtherEvents incident={incident} />;
+  const runPart = <RunPart incident={incident} run={run.data} acts={acts} />;
+  const resolve = open && (
+    <Button onClick={() => acts.resolve.mutate()} loading={acts.resolve.isPending}>
+      Resolve
+    </Button>
+  );
+  return (
+    <Page
+      title={`${incident.short_id} ${incident.title}`}
+      here={incident.short_id}
+      parent={PARENT}
+      actions={resolve}
+      phoneActions={resolve}
+    >
+      <PageHead>
+        <h1 className={css.title}>
+          <StateIcon state={said.state} size={20} />
+          <code>{incident.title}</code>
+        </h1>
+        <Facts>
+          <StateWord state={said.state} size={0}>
+            {said.word}
+          </StateWord>
+          <span>
+            first seen <Ago at={incident.first_seen} />
+          </span>
+          <strong className={css.figure}>{plural(incident.times_seen, "time")}</strong>
+          {incident.users_seen > 0 && (
+            <strong className={css.figure}>{plural(incident.users_seen, "user")}</strong>
+          )}
+          <span>
+            {incident.source.name}
+            {incident.release && ` ${incident.release}`}
+          </span>
+          {incident.environment}
+        </Facts>
+        <FailureLine error={acts.resolve.error} />
+      </PageHead>
+      <FourAnswers incident={incident} run={run.data} />
+      {narrow ? (
+        <NarrowBody
+          parts={{ stack: trace, run: runPart, breadcrumbs: crumbs, request, events }}
+          incident={incident}
+        />
+      ) : (
+        <div className={css.columns}>
+          <div className={css.left}>
+            {trace}
+            {crumbs}
+            {events}
+          </div>
+          <aside className={css.right} aria-label="Run and request">
+            {runPart}
+            {request}
+          </aside>
+        </div>
+      )}
+    </Page>
+  );
+}
+
+type PartId = "stack" | "run" | "breadcrumbs" | "request" | "events";
+
+function NarrowBody({ parts, incident }: { parts: Record<PartId, ReactNode>; incident: IncidentDetail }) {
+  const [tab, setTab] = useState<PartId>("stack");
+  return (
+    <>
+      <Tabs
+        label="Parts of the incident"
+        value={tab}
+        onChange={setTab}
+        tabs={[
+          { id: "stack", label: "Stack" },
+          { id: "run", label: "Run", count: incident.run?.number },
+          { id: "breadcrumbs", label: "Breadcrumbs", count: incident.alert.breadcrumbs.length },
+          { id: "request", label: "Request" },
+          { id: "events", label: "Events", count: incident.events.length },
+        ]}
+      />
+      <div {...panelProps(tab)}>{parts[tab]}</div>
+    </>
+  );
+}
+
+function FourAnswers({ incident, run }: { incident: IncidentDetail; run: RunDetail | undefined }) {
+  const said = answers(incident, run);
+  const runId = incident.run?.id;
+  return (
+    <dl className={css.answers}>
+      <AnswerCell question="What broke" short="Broke" answer={said.broke} />
+      <AnswerCell
+        question="Is it being fixed"
+        short="Fix"
+        answer={said.fix}
+        link={runId && { to: "/runs/$id", id: runId }}
+        aside={
+          runMoves(incident.run) && incident.run?.live_since ? (
+            <code className={css.clock}>
+              <Clock from={incident.run.live_since} />
+            </code>
+          ) : null
+        }
+      />
+      <AnswerCell question="Can I trust the fix" short="Trust" answer={said.trust} />
+      <AnswerCell
+        question="What must I do"
+        short="You"
+        answer={said.you}
+        link={
+          incident.run?.merge_request_id && !runMoves(incident.run)
+            ? { to: "/merge-requests/$id", id: incident.run.merge_request_id }
+            : undefined
+        }
+      />
+    </dl>
+  );
+}
+
+interface CellProps {
+  question: string;
+  short: string;
+  answer: Answer;
+  link?: { to: "/runs/$id" | "/merge-requests/$id"; id: string } | "" | undefined;
+  aside?: ReactNode;
+}
+
+function AnswerCell({ question, short, answer, link, aside }: CellProps) {
+  const text = <Inline text={answer.text} />;
+  return (
+    <div className={css.answer}>
+      <dt>
+        <span className={css.long}>{question}</span>
+        <span className={css.short} aria-hidden="true">
+          {short}
+        </span>
+      </dt>
+      <dd>
+        <span className={css.text}>
+          {answer.said ? <StateWord state={answer.said.state}>{text}</StateWord> : text}
+        </span>
+        {(answer.beneath || aside) && (
+          <span className={css.beneath}>
+            <Inline text={answer.beneath} /> {aside}
+          </span>
+        )}
+        {link && (
+          <Link to={link.to} params={{ id: link.id }} className={css.cellLink}>
+            {link.to === "/runs/$id" ? "Open the run" : "Open the merge request"}
+          </Link>
+        )}
+      </dd>
+    </div>
+  );
+}
+
+type Acts = ReturnType<typeof useIncidentActs>;
+
+function useIncidentActs(incident: IncidentDetail) {
+  const queries = useQueryClient();
+  const path = { params: { path: { id: incident.id } } };
+  const refresh = () => {
+    for (const key of [keys.incidents, keys.inbox, keys.runs])
+      void queries.invalidateQueries({ queryKey: key });
+  };
+  const start = useMutation({
+    mutationFn: () => ask(api.POST("/api/incidents/{id}/run/", { ...path, body: {} })),
+    onSettled: refresh,
+  });
+  const resolve = useMutation({
+    mutationFn: () => ask(api.POST("/api/incidents/{id}/resolve/", { ...path, body: {} })),
+    onSettled: refresh,
+  });
+  return { start, resolve };
+}
+
+function RunPart({
+  incident,
+  run,
+  acts,
+}: {
+  incident: IncidentDetail;
+  run: RunDetail | undefined;
+  acts: Acts;
+}) {
+  const summary = incident.run;
+  if (!summary) {
+    return (
+      <section className={css.section} aria-label="Run">
+        <h2>No run</h2>
+        <p className={css.muted}>{incident.no_run_reason ?? "One starts shortly."}</p>
+        <div>
+          <Button variant="filled" onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
+            {incident.no_run_reason ? "Run anyway" : "Run now"}
+          </Button>
+        </div>
+        <FailureLine error={acts.start.error} />
+      </section>
+    );
+  }
+  const said = runSaid(summary);
+  const moving = runMoves(summary);
+  return (
+    <>
+      <section className={css.section} aria-label={`Run ${summary.number}`}>
+        <div className={css.sectionHead}>
+          <h2>Run {summary.number}</h2>
+          <span className={css.muted}>{summary.executor}</span>
+          <Link to="/runs/$id" params={{ id: summary.id }} className={css.openRun}>
+            Open run
+          </Link>
+        </div>
+        {moving && summary.live_line ? (
+          <div className={css.live}>
+            <StateIcon state="working" size={14} label="working" />
+            <LiveLine run={summary} />
+          </div>
+        ) : (
+          <StateWord state={said.state}>{said.word}</StateWord>
+        )}
+        {run && <StepsRail steps={run.steps} compact />}
+        {!moving && (summary.status === "failed" || summary.status === "cancelled") && (
+          <div>
+            <Button onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
+              Run again
+            </Button>
+            <FailureLine error={acts.start.error} />
+          </div>
+        )}
+        {incident.runs.length > 1 && (
+          <p className={css.muted}>
+            Earlier:{" "}
+            {incident.runs
+              .filter((each) => each.id !== summary.id)
+              .map((each, index) => (
+                <span key={each.id}>
+                  {index > 0 && ", "}
+                  <Link to="/runs/$id" params={{ id: each.id }}>
+                    run {each.number}
+                  </Link>{" "}
+                  {runSaid(each).word.toLowerCase()}
+                </span>
+              ))}
+          </p>
+        )}
+      </section>
+      {run && (
+        <div className={css.section}>
+          <ProofStrip
+            proof={run}
+            proving={run.step === "prove" && moving}
+            brief={run.verdict === null}
+            bundleName={`run-${run.number}.dsse.json`}
+          />
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,86 @@
+// All incidents: the broken ones first.
+
+import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { incidentsQuery, runMoves } from "../../api/queries";
+import type { Incident } from "../../api/types";
+import { useWorkspace } from "../../app/workspace";
+import { plural } from "../../components/format";
+import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
+import { EmptyNote, ErrorNote } from "../../components/note";
+import { Page } from "../../components/page";
+import { type State, StateWord } from "../../components/state-icon";
+import { incidentSaid, runSaid } from "../../components/states";
+import { Ago, Clock } from "../../components/time/now";
+import css from "./incidents-page.module.css";
+
+export default function IncidentsPage() {
+  const { uid } = useWorkspace();
+  const all = useQuery(incidentsQuery(uid));
+  useListKeys();
+  const broken = all.data?.filter((each) => ["open", "fixing", "regressed"].includes(each.state)) ?? [];
+  const proposed = all.data?.filter((each) => each.state === "fix_proposed") ?? [];
+  const over = all.data?.filter((each) => each.state === "resolved" || each.state === "ignored") ?? [];
+  return (
+    <Page title="Incidents" here="Incidents">
+      {all.isPending && <ListSkeleton />}
+      {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
+      {all.data?.length === 0 && (
+        <EmptyNote
+          action={
+            <Button component={Link} to="/alert-sources" search={{ new: true } as never}>
+              Connect alerts
+            </Button>
+          }
+        >
+          No incident yet. The first event of a connected alert source makes one.
+        </EmptyNote>
+      )}
+      <Group title="Broken" state="broken" items={broken} />
+      <Group title="Fix proposed" state="needs_you" items={proposed} />
+      <Group title="Resolved" state="done" items={over} />
+    </Page>
+  );
+}
+
+function Group({ title, state, items }: { title: string; state: State; items: Incident[] }) {
+  if (items.length === 0) return null;
+  return (
+    <ListGroup title={title} state={state} count={items.length}>
+      {items.map((incident) => (
+        <IncidentRow key={incident.id} incident={incident} />
+      ))}
+    </ListGroup>
+  );
+}
+
+function IncidentRow({ incident }: { incident: Incident }) {
+  const moving = runMoves(incident.run);
+  const said = incident.run && moving ? runSaid(incident.run) : incidentSaid(incident);
+  return (
+    <ListRow
+      link={{ to: "/incidents/$id", id: incident.id }}
+      title={<code className={css.title}>{incident.title}</code>}
+      beneath={
+        <>
+          {incident.short_id} · {plural(incident.times_seen, "time")}
+          {incident.users_seen > 0 && `, ${plural(incident.users_seen, "user")}`}
+          {incident.culprit && (
+            <>
+              {" · "}
+              <code>{incident.culprit}</code>
+            </>
+          )}
+          {incident.environment && ` · ${incident.environment}`}
+        </>
+      }
+      state={
+        <StateWord state={said.state}>
+          {said.word} {moving && incident.run?.live_since && <Clock from={incident.run.live_since} />}
+        </StateWord>
+      }
+      age={<Ago at={incident.last_seen} bare />}
+    />
+  );
+}

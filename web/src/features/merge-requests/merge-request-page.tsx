@@ -1,0 +1,356 @@
+// A merge request: what broke, why, what changed; the proof; the diff. One primary act.
+
+import { Button, Menu, Skeleton } from "@mantine/core";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { type ReactNode, useState } from "react";
+import type { MergeRequest } from "../../api/types";
+import { useNarrow } from "../../app/media";
+import { Counts } from "../../components/diff/counts";
+import { plural } from "../../components/format";
+import { Glyph } from "../../components/glyph";
+import { breakable, Inline } from "../../components/inline";
+import { Markdown } from "../../components/markdown";
+import { ErrorNote, FailureLine } from "../../components/note";
+import { Facts, Page, PageHead } from "../../components/page";
+import { orderedRules, ruleName, ruleSentence } from "../../components/proof/rows";
+import { ProofStrip } from "../../components/proof/strip";
+import { StateIcon, StateWord } from "../../components/state-icon";
+import { mergeRequestSaid } from "../../components/states";
+import { panelProps, Tabs } from "../../components/tabs";
+import { Ago } from "../../components/time/now";
+import css from "./merge-request-page.module.css";
+import { OverrideModal } from "./override-modal";
+import { CommentList, ReviewedDiff } from "./reviewed-diff";
+import { type MergeRequestActs, useMergeRequest } from "./use-merge-request";
+
+const PARENT = { label: "Merge requests", to: "/merge-requests" } as const;
+
+export default function MergeRequestPage() {
+  const { id } = useParams({ from: "/shell/merge-requests/$id" });
+  const acts = useMergeRequest(id);
+  const mr = acts.query.data;
+  if (mr) return <LoadedMergeRequest key={id} mr={mr} acts={acts} />;
+  return (
+    <Page title="Merge request" here="Merge request" parent={PARENT}>
+      {acts.query.error ? (
+        <ErrorNote error={acts.query.error} retry={() => acts.query.refetch()} />
+      ) : (
+        <PageHead>
+          <Skeleton width="45%" height={20} mt={4} />
+          <Skeleton width="70%" height={14} mt={8} />
+        </PageHead>
+      )}
+    </Page>
+  );
+}
+
+interface Props {
+  mr: MergeRequest;
+  acts: MergeRequestActs;
+}
+
+function LoadedMergeRequest({ mr, acts }: Props) {
+  const narrow = useNarrow();
+  const [overriding, setOverriding] = useState(false);
+  const actions = <TopActions mr={mr} acts={acts} />;
+  return (
+    <Page
+      title={`!${mr.number} ${mr.title}`}
+      here={`!${mr.number}${mr.status === "DRAFT" ? " draft" : ""}`}
+      parent={PARENT}
+      actions={actions}
+      phoneActions={<MoreMenu mr={mr} acts={acts} onOverride={() => setOverriding(true)} />}
+      foot={narrow && isOpen(mr) ? <PhoneFoot mr={mr} acts={acts} /> : undefined}
+    >
+      <Head mr={mr} />
+      {acts.error ? (
+        <div className={css.failure}>
+          <FailureLine error={acts.error} />
+        </div>
+      ) : null}
+      {narrow ? (
+        <NarrowBody mr={mr} acts={acts} onOverride={() => setOverriding(true)} />
+      ) : (
+        <>
+          <div className={css.summary}>
+            <div className={css.story}>
+              <Story mr={mr} acts={acts} onOverride={() => setOverriding(true)} />
+            </div>
+            <div className={css.proof}>
+              <MergeRequestProof mr={mr} wide />
+            </div>
+          </div>
+          <ReviewedDiff mr={mr} acts={acts} />
+        </>
+      )}
+      {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
+    </Page>
+  );
+}
+
+function NarrowBody({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
+  const search = useSearch({ from: "/shell/merge-requests/$id" });
+  const navigate = useNavigate();
+  const tabs = [
+    { id: "summary", label: "Summary" },
+    { id: "diff", label: "Diff", count: <Counts additions={mr.additions} deletions={mr.deletions} quiet /> },
+    { id: "comments", label: "Comments", count: mr.comments.length },
+  ] as const;
+  const tab = tabs.find((each) => each.id === search.tab)?.id ?? "summary";
+  return (
+    <>
+      <Tabs
+        label="Parts of the merge request"
+        tabs={[...tabs]}
+        value={tab}
+        onChange={(next) => void navigate({ to: ".", search: { tab: next }, replace: true })}
+      />
+      <div {...panelProps(tab)}>
+        {tab === "summary" && (
+          <div className={css.narrowSummary}>
+            <Story mr={mr} acts={acts} onOverride={onOverride} />
+            <MergeRequestProof mr={mr} />
+          </div>
+        )}
+        {tab === "diff" && <ReviewedDiff mr={mr} acts={acts} />}
+        {tab === "comments" && <CommentList mr={mr} acts={acts} />}
+      </div>
+    </>
+  );
+}
+
+function MergeRequestProof({ mr, wide = false }: { mr: MergeRequest; wide?: boolean }) {
+  return (
+    <ProofStrip
+      proof={mr}
+      wide={wide}
+      bundleName={mr.run_id ? `merge-request-${mr.number}.dsse.json` : undefined}
+    />
+  );
+}
+
+function Head({ mr }: { mr: MergeRequest }) {
+  const said = mergeRequestSaid(mr);
+  const broken = orderedRules(mr.rules).find((rule) => rule.state === "broken");
+  return (
+    <PageHead>
+      <h1 className={css.title}>
+        <StateIcon state={said.state} size={20} />
+        <span>
+          <Inline text={mr.title} />
+        </span>
+      </h1>
+      <Facts>
+        <span className={css.said} data-state={said.state}>
+          {said.word}
+          {mr.verdict === "unproven" && broken && isOpen(mr) ? (
+            <>
+              : <Inline text={ruleSentence(broken)} />
+            </>
+          ) : null}
+        </span>
+        {mr.override && (
+          <StateWord state="needs_you">
+            overridden by {mr.override.by}: {mr.override.reason}
+          </StateWord>
+        )}
+        <span>
+          <code>{breakable(mr.source_branch)}</code> into <code>{mr.target_branch}</code>
+        </span>
+        <span>
+          <Counts additions={mr.additions} deletions={mr.deletions} quiet /> in{" "}
+          {plural(mr.files_changed, "file")}
+        </span>
+        {mr.incident_id && (
+          <span>
+            fixes{" "}
+            <Link to="/incidents/$id" params={{ id: mr.incident_id }}>
+              {mr.incident_short_id}
+            </Link>
+          </span>
+        )}
+        {mr.run_id && (
+          <Link to="/runs/$id" params={{ id: mr.run_id }}>
+            the run
+          </Link>
+        )}
+        <When mr={mr} />
+      </Facts>
+    </PageHead>
+  );
+}
+
+function When({ mr }: { mr: MergeRequest }) {
+  if (mr.merged_at) {
+    return (
+      <span>
+        merged {mr.approved_by ? `by ${mr.approved_by} ` : ""}
+        <Ago at={mr.merged_at} />
+        {mr.merge_commit && (
+          <>
+            {" as "}
+            <code>{mr.merge_commit.slice(0, 7)}</code>
+          </>
+        )}
+      </span>
+    );
+  }
+  return <Ago at={mr.created_at} />;
+}
+
+function Story({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
+  if (mr.verdict === "unproven" && isOpen(mr) && !mr.override) {
+    return <UnprovenStory mr={mr} acts={acts} onOverride={onOverride} />;
+  }
+  const parts: [string, string | null][] = [
+    ["What broke", mr.what_broke],
+    ["Why", mr.why],
+    ["What changed", mr.what_changed],
+  ];
+  const told = parts.filter(([, text]) => text);
+  if (told.length === 0)
+    return <Part title="Description" text={mr.description || "The agent wrote no description."} />;
+  return told.map(([title, text]) => <Part key={title} title={title} text={text ?? ""} />);
+}
+
+function Part({ title, text }: { title: string; text: string }) {
+  return (
+    <div className={css.part}>
+      <h2>{title}</h2>
+      <Markdown text={text} />
+    </div>
+  );
+}
+
+/** In place of the three paragraphs: which rule, what it found, and the two ways out. */
+function UnprovenStory({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
+  const broken = orderedRules(mr.rules).filter((rule) => rule.state === "broken");
+  const unsent = mr.comments.filter((comment) => !comment.sent).length;
+  return (
+    <>
+      <div className={css.part}>
+        <h2>{broken.length === 1 ? "Which rule failed" : "Which rules failed"}</h2>
+        {broken.map((rule) => (
+          <div key={rule.rule} className={css.brokenRule}>
+            <p>
+              <strong className={css.red}>{ruleName(rule.rule)}.</strong> <Inline text={ruleSentence(rule)} />
+            </p>
+            {rule.file && (
+              <p className={css.place}>
+                <code>{breakable(rule.line ? `${rule.file}:${rule.line}` : rule.file)}</code>
+              </p>
+            )}
+            {rule.mend && (
+              <p>
+                <span className={css.muted}>What would mend it: </span>
+                <Inline text={rule.mend} />
+              </p>
+            )}
+          </div>
+        ))}
+        {broken.length === 0 && <p>The verdict names no rule. The run’s log has the cause.</p>}
+      </div>
+      {mr.what_changed && <Part title="What changed" text={mr.what_changed} />}
+      <div className={css.part}>
+        <h2>What you can do</h2>
+        <div className={css.ways}>
+          <Button variant="filled" onClick={() => acts.send.mutate()} loading={acts.send.isPending}>
+            Send to the agent
+          </Button>
+          <Button onClick={onOverride}>Override with a reason…</Button>
+        </div>
+        <p className={css.meta}>
+          Sends the broken {broken.length === 1 ? "rule" : "rules"}
+          {unsent > 0 ? ` and your ${plural(unsent, "comment")}` : ""}; a new run starts. An override keeps
+          your name and the reason.
+        </p>
+      </div>
+    </>
+  );
+}
+
+function TopActions({ mr, acts }: Props) {
+  const [overriding, setOverriding] = useState(false);
+  if (!isOpen(mr))
+    return <StateWord state={mergeRequestSaid(mr).state}>{mergeRequestSaid(mr).word}</StateWord>;
+  return (
+    <>
+      <span className={css.effect}>
+        <Effect mr={mr} />
+      </span>
+      <MergeButton mr={mr} acts={acts} />
+      <MoreMenu mr={mr} acts={acts} onOverride={() => setOverriding(true)} />
+      {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
+    </>
+  );
+}
+
+function MergeButton({ mr, acts, fullWidth = false }: Props & { fullWidth?: boolean }) {
+  return (
+    <Button
+      variant={mr.can_merge ? "filled" : "default"}
+      disabled={!mr.can_merge}
+      loading={acts.approveAndMerge.isPending}
+      onClick={() => acts.approveAndMerge.mutate()}
+      leftSection={<Glyph name="merge" />}
+      fullWidth={fullWidth}
+    >
+      Approve and merge
+    </Button>
+  );
+}
+
+/** What the button will do, or why it can't. */
+function Effect({ mr, files }: { mr: MergeRequest; files?: boolean }): ReactNode {
+  if (!mr.can_merge) return mr.cannot_merge_reason ?? "it cannot be merged as it is";
+  const left = mr.files_changed - mr.reviewed.length;
+  return (
+    <>
+      merges 1 commit into <code>{mr.target_branch}</code>
+      {files && left > 0 ? `, ${left} of ${plural(mr.files_changed, "file")} not reviewed` : ""}
+    </>
+  );
+}
+
+function PhoneFoot({ mr, acts }: Props) {
+  return (
+    <div className={css.phoneFoot}>
+      <MergeButton mr={mr} acts={acts} fullWidth />
+      <p className={css.meta}>
+        <Effect mr={mr} files />
+      </p>
+    </div>
+  );
+}
+
+function MoreMenu({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
+  return (
+    <Menu>
+      <Menu.Target>
+        <button type="button" className={css.dots} aria-label="More actions">
+          <Glyph name="dots" />
+        </button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {mr.evidence_url && (
+          <Menu.Item component="a" href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
+            Download the evidence
+          </Menu.Item>
+        )}
+        {mr.ref && /^https?:\/\//.test(mr.ref) && (
+          <Menu.Item component="a" href={mr.ref} target="_blank" rel="noreferrer">
+            Open on the forge
+          </Menu.Item>
+        )}
+        {isOpen(mr) && mr.verdict !== "proven" && !mr.override && (
+          <Menu.Item onClick={onOverride}>Override with a reason…</Menu.Item>
+        )}
+        {isOpen(mr) && <Menu.Item onClick={() => acts.close.mutate()}>Close without merging</Menu.Item>}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function isOpen(mr: MergeRequest): boolean {
+  return mr.status === "OPEN" || mr.status === "DRAFT";
+}

@@ -1,0 +1,68 @@
+// A merge request and everything that can be done to it. Marks and comments show at once and are put right by the
+// server's next answer.
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, ask } from "../../api/client";
+import { keys, mergeRequestQuery } from "../../api/queries";
+import type { MergeRequest, NewComment } from "../../api/types";
+
+export function useMergeRequest(id: string) {
+  const queries = useQueryClient();
+  const query = useQuery(mergeRequestQuery(id));
+  const path = { params: { path: { id } } };
+  const key = [...keys.mergeRequests, id];
+  const refresh = () => {
+    void queries.invalidateQueries({ queryKey: keys.mergeRequests });
+    void queries.invalidateQueries({ queryKey: keys.inbox });
+    void queries.invalidateQueries({ queryKey: keys.incidents });
+  };
+
+  const approveAndMerge = useMutation({
+    mutationFn: async () => {
+      if (!query.data?.approved_by)
+        await ask(api.POST("/api/merge-requests/{id}/approve/", { ...path, body: {} }));
+      await ask(api.POST("/api/merge-requests/{id}/merge/", { ...path, body: {} }));
+    },
+    onSettled: refresh,
+  });
+  const close = useMutation({
+    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/close/", { ...path, body: {} })),
+    onSettled: refresh,
+  });
+  const override = useMutation({
+    mutationFn: (reason: string) =>
+      ask(api.POST("/api/merge-requests/{id}/override/", { ...path, body: { reason } })),
+    onSettled: refresh,
+  });
+  const review = useMutation({
+    mutationFn: (body: { path: string; reviewed: boolean }) =>
+      ask(api.POST("/api/merge-requests/{id}/reviewed/", { ...path, body })),
+    onMutate: (body) => {
+      queries.setQueryData<MergeRequest>(
+        key,
+        (now) =>
+          now && {
+            ...now,
+            reviewed: [
+              ...now.reviewed.filter((each) => each !== body.path),
+              ...(body.reviewed ? [body.path] : []),
+            ],
+          },
+      );
+    },
+    onError: refresh,
+  });
+  const comment = useMutation({
+    mutationFn: (body: NewComment) => ask(api.POST("/api/merge-requests/{id}/comments/", { ...path, body })),
+    onSettled: refresh,
+  });
+  const send = useMutation({
+    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/comments/send/", { ...path, body: {} })),
+    onSettled: refresh,
+  });
+  const error =
+    approveAndMerge.error ?? close.error ?? override.error ?? review.error ?? comment.error ?? send.error;
+  return { query, approveAndMerge, close, override, review, comment, send, error };
+}
+
+export type MergeRequestActs = ReturnType<typeof useMergeRequest>;

@@ -1,0 +1,64 @@
+// Speaks to the agent at any time: it reads this on its next turn, or a new run starts for it.
+
+import { Button } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type KeyboardEvent, useState } from "react";
+import { api, ask } from "../../api/client";
+import { keys } from "../../api/queries";
+import { Glyph } from "../../components/glyph";
+import { FailureLine } from "../../components/note";
+import css from "./composer.module.css";
+
+export function Composer({ requestId, moving }: { requestId: string; moving: boolean }) {
+  const [text, setText] = useState("");
+  const queries = useQueryClient();
+  const send = useMutation({
+    mutationFn: (message: string) =>
+      ask(api.POST("/api/chat/", { body: { request_id: requestId, message } })),
+    onSuccess: () => {
+      setText("");
+      void queries.invalidateQueries({ queryKey: keys.runs });
+    },
+  });
+  const submit = () => {
+    if (text.trim() !== "" && !send.isPending) send.mutate(text);
+  };
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) {
+      event.preventDefault();
+      submit();
+    }
+  };
+  return (
+    <div className={css.composer}>
+      <div className={css.box}>
+        <textarea
+          className={css.text}
+          rows={Math.min(6, Math.max(1, text.split("\n").length))}
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          onKeyDown={onKey}
+          placeholder={
+            moving
+              ? "Tell the agent something. It reads this on its next turn."
+              : "Ask for a change. A new run starts."
+          }
+          aria-label="Message to the agent"
+        />
+        <kbd className={css.key}>⌘↵</kbd>
+        <Button
+          variant="filled"
+          size="xs"
+          onClick={submit}
+          disabled={text.trim() === ""}
+          loading={send.isPending}
+          aria-label="Send"
+        >
+          <span className={css.word}>Send</span>
+          <Glyph name="up" className={css.arrow} />
+        </Button>
+      </div>
+      <FailureLine error={send.error} />
+    </div>
+  );
+}

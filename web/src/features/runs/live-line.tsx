@@ -1,0 +1,65 @@
+// One live line per run: verb, object, clock. And a thin line when the stream is not there.
+
+import type { StreamSnapshot } from "../../api/run-stream";
+import type { RunSummary } from "../../api/types";
+import { plural } from "../../components/format";
+import { age } from "../../components/time/format";
+import { Clock, useNow } from "../../components/time/now";
+import css from "./live-line.module.css";
+
+const SILENT_MS = 60_000;
+const BROKEN_SHOWN_MS = 1_500;
+
+export function LiveLine({ run, withClock = true }: { run: RunSummary; withClock?: boolean }) {
+  if (!run.live_line) return null;
+  const [verb, ...rest] = run.live_line.split(" ");
+  return (
+    <span className={css.line}>
+      <span className={css.text}>
+        {verb} <code>{rest.join(" ")}</code>
+      </span>
+      {withClock && run.live_since && (
+        <code className={css.clock}>
+          <Clock from={run.live_since} />
+        </code>
+      )}
+    </span>
+  );
+}
+
+/** Says which command is silent and since when. Neutral: silence alone is not a failure. */
+export function SilenceRow({
+  run,
+  lastEventAt,
+  onCancel,
+}: {
+  run: RunSummary;
+  lastEventAt: number | null;
+  onCancel: () => void;
+}) {
+  const now = useNow();
+  if (!lastEventAt || now - lastEventAt < SILENT_MS) return null;
+  return (
+    <div className={css.row} role="status">
+      <span>
+        {run.live_line ? <code>{run.live_line.replace(/^running /, "")}</code> : "The run"} is silent for{" "}
+        {age(new Date(lastEventAt).toISOString(), now)}
+      </span>
+      <button type="button" className={css.act} onClick={onCancel}>
+        Cancel the run
+      </button>
+    </div>
+  );
+}
+
+export function ReconnectRow({ stream }: { stream: StreamSnapshot }) {
+  const now = useNow();
+  if (stream.state !== "broken") return null;
+  const since = stream.lastFrameAt ? Math.max(0, now - stream.lastFrameAt) : null;
+  if (since !== null && since < BROKEN_SHOWN_MS) return null;
+  return (
+    <div className={css.row} role="status">
+      reconnecting{since === null ? "" : ` · last event ${plural(Math.round(since / 1_000), "s", "s")} ago`}
+    </div>
+  );
+}

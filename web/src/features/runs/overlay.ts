@@ -1,0 +1,110 @@
+// A run as the server last told it, brought forward by the events that came since. Pure.
+
+import type { ProofTest, RunDetail, RunEvent, Step } from "../../api/types";
+
+export function bringForward(run: RunDetail, events: readonly RunEvent[]): RunDetail {
+  const known = run.events.reduce((last, event) => Math.max(last, event.seq ?? 0), 0);
+  let next: RunDetail | null = null;
+  for (const event of events) {
+    if (event.run_id !== run.id || (event.seq ?? 0) <= known || event.type === "log") continue;
+    next = apply(next ?? { ...run }, event);
+  }
+  return next ?? run;
+}
+
+function apply(run: RunDetail, event: RunEvent): RunDetail {
+  const at = event.created_at ?? null;
+  switch (event.type) {
+    case "step": {
+      run.steps = run.steps.map((step) => (step.name === event.step ? moved(step, event, at) : step));
+      if (event.state === "working") {
+        run.step = event.step;
+        run.status = "running";
+        if (event.step === "prove") {
+          run.tests = run.tests.map((test) => ({ ...test, base: [], patch: [] }));
+          run.rules = run.rules.map((rule) => ({ ...rule, state: "waiting" as const }));
+        }
+      }
+      run.live_line = null;
+      return run;
+    }
+    case "command":
+      run.live_line = `running ${event.command}`;
+      run.live_since = at;
+      return run;
+    case "command_finished":
+      run.live_line = null;
+      return run;
+    case "rule":
+      run.rules = [
+        ...run.rules.filter((rule) => rule.rule !== event.rule),
+        {
+          ...(run.rules.find((rule) => rule.rule === event.rule) ?? { rule: event.rule }),
+          state: event.state,
+          detail: event.detail ?? run.rules.find((rule) => rule.rule === event.rule)?.detail ?? null,
+        },
+      ];
+      return run;
+    case "test_result": {
+      const found = run.tests.find((test) => test.id === event.test) ?? unseen(event.test);
+      const changed = { ...found, [event.side]: [...found[event.side], { outcome: event.outcome }] };
+      run.tests = run.tests.some((test) => test.id === event.test)
+        ? run.tests.map((test) => (test.id === event.test ? changed : test))
+        : [...run.tests, changed];
+      return run;
+    }
+    case "verdict":
+      run.verdict = event.verdict;
+      return run;
+    case "merge_request":
+      run.merge_request_id = event.id;
+      return run;
+    case "usage": {
+      const { input_tokens, output_tokens, cost_usd, budget_usd } = event;
+      run.usage = {
+        input_tokens: input_tokens ?? run.usage?.input_tokens ?? 0,
+        output_tokens: output_tokens ?? run.usage?.output_tokens ?? 0,
+        cost_usd: cost_usd ?? run.usage?.cost_usd ?? null,
+        budget_usd: budget_usd ?? run.usage?.budget_usd ?? null,
+      };
+      return run;
+    }
+    case "error":
+      if (event.stage === "failed") {
+        run.status = "failed";
+        run.error = event.message;
+        run.finished_at = at;
+        run.live_line = null;
+      }
+      return run;
+    case "completed":
+      run.status = "completed";
+      run.finished_at = at;
+      run.live_line = null;
+      return run;
+    default:
+      return run;
+  }
+}
+
+/** True for an event after which the server knows more than the event says. */
+export function asksForMore(event: RunEvent): boolean {
+  if (event.type === "step") return event.state !== "waiting";
+  return ["verdict", "merge_request", "completed", "error", "file_change"].includes(event.type);
+}
+
+function moved(step: Step, event: Extract<RunEvent, { type: "step" }>, at: string | null): Step {
+  const working = event.state === "working";
+  return {
+    ...step,
+    state: event.state,
+    summary: event.summary ?? step.summary,
+    started_at: working ? at : (step.started_at ?? at),
+    finished_at: working || event.state === "waiting" ? null : at,
+  };
+}
+
+function unseen(id: string): ProofTest {
+  const [file = "", ...rest] = id.split("::");
+  return { id, file, name: rest.join("::") || id, base: [], patch: [] };
+}

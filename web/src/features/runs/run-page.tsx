@@ -1,0 +1,409 @@
+// The run: steps, the work, and the proof with the facts. Three columns where there is room, tabs where there is not.
+
+import { Button, Menu, Skeleton } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { type ReactNode, useMemo, useState } from "react";
+import { api, ask } from "../../api/client";
+import { keys } from "../../api/queries";
+import type { RunDetail, RunEvent, StepName } from "../../api/types";
+import { useNarrow, useWide } from "../../app/media";
+import { Terminal } from "../../components/code/terminal";
+import { Counts } from "../../components/diff/counts";
+import { DiffView } from "../../components/diff/diff-view";
+import { type DiffFile, parseDiff } from "../../components/diff/parse";
+import { grouped } from "../../components/format";
+import { Glyph } from "../../components/glyph";
+import { breakable, Inline } from "../../components/inline";
+import { ErrorNote, FailureLine } from "../../components/note";
+import { Page, PageHead } from "../../components/page";
+import { ProofStrip } from "../../components/proof/strip";
+import { StateWord } from "../../components/state-icon";
+import { runSaid, STEPS, stepLabel } from "../../components/states";
+import { panelProps, type Tab, Tabs } from "../../components/tabs";
+import { toMs } from "../../components/time/format";
+import { Ago, Clock } from "../../components/time/now";
+import { foldLog } from "./activity";
+import { ActivityView } from "./activity-view";
+import { Composer } from "./composer";
+import { RunFacts } from "./facts";
+import { LiveLine, ReconnectRow, SilenceRow } from "./live-line";
+import css from "./run-page.module.css";
+import { StepsBar, StepsRail } from "./steps-rail";
+import { type LiveRun, useRun } from "./use-run";
+
+type TabId = "proof" | "activity" | "diff" | "files" | "log" | "steps" | "facts";
+
+const PARENT = { label: "Runs", to: "/runs" } as const;
+
+export default function RunPage() {
+  const { id } = useParams({ from: "/shell/runs/$id" });
+  const live = useRun(id);
+  if (live.error && !live.run) {
+    return (
+      <Page title="Run" here="Run" parent={PARENT}>
+        <ErrorNote error={live.error} retry={live.retry} />
+      </Page>
+    );
+  }
+  if (!live.run) return <RunSkeleton />;
+  return <LoadedRun key={id} live={live} run={live.run} />;
+}
+
+function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
+  const narrow = useNarrow();
+  const wide = useWide();
+  const search = useSearch({ from: "/shell/runs/$id" });
+  const navigate = useNavigate();
+  const acts = useRunActs(run);
+  const [selected, select] = useState<StepName | null>(null);
+  const files = useMemo(() => parseDiff(run.diff), [run.diff]);
+  const tabs = useTabs(live.events.length, files, { proof: narrow || !wide, steps: narrow });
+  const tab = tabs.find((each) => each.id === search.tab)?.id ?? (narrow ? "proof" : "activity");
+  const setTab = (next: TabId) => void navigate({ to: ".", search: { tab: next }, replace: true });
+
+  const cancel = live.moving ? (
+    <Button onClick={() => acts.cancel.mutate()} loading={acts.cancel.isPending}>
+      Cancel run
+    </Button>
+  ) : (
+    <RetryButton acts={acts} step={null} />
+  );
+
+  return (
+    <Page
+      title={`Run ${run.number}`}
+      here={<span>{run.number}</span>}
+      parent={PARENT}
+      panes
+      actions={
+        <>
+          {run.merge_request_id && <MergeRequestLink id={run.merge_request_id} />}
+          {cancel}
+          <MoreMenu acts={acts} moving={live.moving} run={run} />
+        </>
+      }
+      phoneActions={<MoreMenu acts={acts} moving={live.moving} run={run} phone />}
+      foot={narrow ? <Composer requestId={run.request_id} moving={live.moving} /> : undefined}
+    >
+      <RunHead run={run} moving={live.moving} narrow={narrow} />
+      <ReconnectRow stream={live.stream} />
+      {live.moving && (
+        <SilenceRow run={run} lastEventAt={lastEventAt(live.events)} onCancel={() => acts.cancel.mutate()} />
+      )}
+      {acts.error ? (
+        <div className={css.failure}>
+          <FailureLine error={acts.error} />
+        </div>
+      ) : null}
+      <div className={css.columns}>
+        {!narrow && (
+          <aside className={css.railColumn} aria-label="Steps of the run">
+            <StepsRail steps={run.steps} selected={selected} onSelect={select} />
+            {!live.moving && <RetryButton acts={acts} step={selected} rail />}
+          </aside>
+        )}
+        <div className={css.work}>
+          <Tabs label="Parts of the run" tabs={tabs} value={tab} onChange={setTab} />
+          <div className={css.pane} {...panelProps(tab)} tabIndex={-1}>
+            <Pane tab={tab} run={run} live={live} files={files} />
+          </div>
+          {!narrow && <Composer requestId={run.request_id} moving={live.moving} />}
+        </div>
+        {wide && !narrow && (
+          <aside className={css.factsColumn} aria-label="Proof and facts">
+            <ProofPane run={run} />
+            <RunFacts run={run} />
+          </aside>
+        )}
+      </div>
+    </Page>
+  );
+}
+
+function Pane({
+  tab,
+  run,
+  live,
+  files,
+}: {
+  tab: TabId;
+  run: RunDetail;
+  live: LiveRun;
+  files: DiffFile[];
+}): ReactNode {
+  switch (tab) {
+    case "proof":
+      return (
+        <>
+          <ProofPane run={run} />
+          <RunFactsUnlessNarrow run={run} />
+        </>
+      );
+    case "diff":
+      return <DiffView files={files} plain />;
+    case "files":
+      return <FilesPane files={files} />;
+    case "log":
+      return <LogPane events={live.events} moving={live.moving} />;
+    case "steps":
+      return (
+        <div className={css.padded}>
+          <StepsRail steps={run.steps} />
+        </div>
+      );
+    case "facts":
+      return <RunFacts run={run} />;
+    default:
+      return <ActivityView events={live.events} moving={live.moving} />;
+  }
+}
+
+function RunFactsUnlessNarrow({ run }: { run: RunDetail }) {
+  return useNarrow() ? null : <RunFacts run={run} />;
+}
+
+function ProofPane({ run }: { run: RunDetail }) {
+  return (
+    <div className={css.proof}>
+      <ProofStrip
+        proof={run}
+        proving={run.step === "prove" && run.status === "running"}
+        bundleName={`run-${run.number}.dsse.json`}
+      />
+    </div>
+  );
+}
+
+function FilesPane({ files }: { files: DiffFile[] }) {
+  if (files.length === 0) return <p className={css.none}>Nothing is changed yet.</p>;
+  return (
+    <ul className={css.files}>
+      {files.map((file) => (
+        <li key={file.path}>
+          <code>{breakable(file.path)}</code>
+          {file.change !== "changed" && <span className={css.muted}>{file.change}</span>}
+          <Counts additions={file.additions} deletions={file.deletions} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function LogPane({ events, moving }: { events: RunEvent[]; moving: boolean }) {
+  const lines = useMemo(() => foldLog(events), [events]);
+  if (lines.length === 0)
+    return <p className={css.none}>{moving ? "No output yet." : "No output was recorded."}</p>;
+  return (
+    <div className={css.log}>
+      <p className={css.muted}>{grouped(lines.length)} lines</p>
+      <Terminal lines={lines.map((line) => line.text)} label="Log of the run" live={moving} />
+    </div>
+  );
+}
+
+function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; narrow: boolean }) {
+  const said = runSaid(run);
+  const step = run.step ? STEPS.indexOf(run.step) + 1 : 0;
+  const line = (
+    <div className={css.state}>
+      <StateWord state={said.state}>
+        {said.word}
+        {narrow && moving && step > 0 ? `, step ${step} of ${STEPS.length}` : ""}
+      </StateWord>
+      {!narrow && moving && <LiveLine run={run} />}
+      {!moving && run.finished_at && (
+        <span className={css.muted}>
+          <Ago at={run.finished_at} />
+        </span>
+      )}
+      {run.incident_id && (
+        <span className={css.muted}>
+          for{" "}
+          <Link to="/incidents/$id" params={{ id: run.incident_id }}>
+            {run.incident_short_id}
+          </Link>
+        </span>
+      )}
+      {narrow && <span className={css.you}>{yourPart(run, moving)}</span>}
+    </div>
+  );
+  return (
+    <PageHead
+      aside={
+        !narrow && (
+          <dl className={css.aside}>
+            <div>
+              <dt>{moving ? "Running for" : "Took"}</dt>
+              <dd>
+                <code>
+                  {run.started_at ? <Clock from={run.started_at} to={run.finished_at} /> : "not started"}
+                </code>
+              </dd>
+            </div>
+            <div>
+              <dt>You</dt>
+              <dd>{yourPart(run, moving)}</dd>
+            </div>
+          </dl>
+        )
+      }
+    >
+      <h1>
+        <Inline text={run.request_title} />
+      </h1>
+      {line}
+      {run.error && <p className={css.error}>{run.error}</p>}
+      {narrow && <StepsBar steps={run.steps} />}
+      {narrow && moving && run.live_line && <LiveLine run={run} />}
+      {narrow && run.merge_request_id && (
+        <Link to="/merge-requests/$id" params={{ id: run.merge_request_id }}>
+          Open the merge request
+        </Link>
+      )}
+    </PageHead>
+  );
+}
+
+function yourPart(run: RunDetail, moving: boolean): string {
+  if (moving) return "nothing to do";
+  if (run.merge_request_id) return run.verdict === "proven" ? "review and merge" : "decide on the draft";
+  if (run.status === "failed") return "rerun, or tell the agent more";
+  return "nothing to do";
+}
+
+function MergeRequestLink({ id }: { id: string }) {
+  return (
+    <Button component={Link} to="/merge-requests/$id" params={{ id } as never} variant="filled">
+      Open merge request
+    </Button>
+  );
+}
+
+type Acts = ReturnType<typeof useRunActs>;
+
+function useRunActs(run: RunDetail) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const path = { params: { path: { id: run.id } } };
+  const refresh = () => {
+    void queries.invalidateQueries({ queryKey: keys.runs });
+    void queries.invalidateQueries({ queryKey: keys.inbox });
+  };
+  const cancel = useMutation({
+    mutationFn: () => ask(api.POST("/api/runs/{id}/cancel/", { ...path, body: {} })),
+    onSettled: refresh,
+  });
+  const retry = useMutation({
+    mutationFn: (step: StepName | null) =>
+      ask(api.POST("/api/runs/{id}/retry/", { ...path, body: step ? { from_step: step } : {} })),
+    onSuccess: (answer) => {
+      refresh();
+      if (answer?.run_id) void navigate({ to: "/runs/$id", params: { id: answer.run_id } });
+    },
+  });
+  const remove = useMutation({
+    mutationFn: () => ask(api.DELETE("/api/runs/{id}/", path)),
+    onSuccess: () => {
+      refresh();
+      void navigate({ to: "/runs" });
+    },
+  });
+  return { cancel, retry, remove, error: cancel.error ?? retry.error ?? remove.error };
+}
+
+function RetryButton({ acts, step, rail = false }: { acts: Acts; step: StepName | null; rail?: boolean }) {
+  return (
+    <Button
+      size={rail ? "xs" : undefined}
+      onClick={() => acts.retry.mutate(step)}
+      loading={acts.retry.isPending}
+      leftSection={<Glyph name="rerun" />}
+    >
+      {step ? `Rerun from ${stepLabel(step)}` : "Rerun"}
+    </Button>
+  );
+}
+
+function MoreMenu({
+  acts,
+  moving,
+  run,
+  phone = false,
+}: {
+  acts: Acts;
+  moving: boolean;
+  run: RunDetail;
+  phone?: boolean;
+}) {
+  return (
+    <Menu>
+      <Menu.Target>
+        <button type="button" className={css.dots} aria-label="More actions">
+          <Glyph name="dots" />
+        </button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {phone && moving && <Menu.Item onClick={() => acts.cancel.mutate()}>Cancel run</Menu.Item>}
+        {phone && !moving && <Menu.Item onClick={() => acts.retry.mutate(null)}>Rerun</Menu.Item>}
+        {run.evidence_url && (
+          <Menu.Item component="a" href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
+            Download the evidence
+          </Menu.Item>
+        )}
+        <Menu.Item disabled={moving} onClick={() => acts.remove.mutate()}>
+          Delete run
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function useTabs(events: number, files: DiffFile[], with_: { proof: boolean; steps: boolean }): Tab<TabId>[] {
+  const [additions, deletions] = files.reduce(
+    (sum, file) => [sum[0] + file.additions, sum[1] + file.deletions] as [number, number],
+    [0, 0] as [number, number],
+  );
+  const changed = files.length > 0 ? <Counts additions={additions} deletions={deletions} quiet /> : null;
+  return [
+    ...(with_.proof ? [{ id: "proof" as const, label: "Proof" }] : []),
+    { id: "activity", label: "Activity", count: events > 0 ? grouped(events) : null },
+    { id: "diff", label: "Diff", count: changed },
+    ...(with_.steps ? [] : [{ id: "files" as const, label: "Files", count: files.length || null }]),
+    ...(with_.steps ? [{ id: "steps" as const, label: "Steps" }] : []),
+    ...(with_.steps ? [{ id: "facts" as const, label: "Facts" }] : []),
+    { id: "log", label: "Log" },
+  ];
+}
+
+function lastEventAt(events: RunEvent[]): number | null {
+  return toMs(events.at(-1)?.created_at);
+}
+
+function RunSkeleton() {
+  const narrow = useNarrow();
+  return (
+    <Page title="Run" here={<Skeleton width={40} height={16} />} parent={PARENT} panes>
+      <PageHead>
+        <Skeleton width="40%" height={20} mt={4} />
+        <Skeleton width="60%" height={14} mt={8} />
+      </PageHead>
+      <div className={css.columns} aria-busy="true">
+        {!narrow && (
+          <aside className={css.railColumn}>
+            {STEPS.map((step) => (
+              <Skeleton key={step} height={16} mb={28} />
+            ))}
+          </aside>
+        )}
+        <div className={css.work}>
+          <div className={css.padded}>
+            {[90, 60, 75, 80, 50].map((width) => (
+              <Skeleton key={width} width={`${width}%`} height={14} mb={20} />
+            ))}
+          </div>
+        </div>
+      </div>
+    </Page>
+  );
+}

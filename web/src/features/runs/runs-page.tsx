@@ -1,0 +1,85 @@
+// All runs of the workspace, the moving ones first.
+
+import { useQuery } from "@tanstack/react-query";
+import { runMoves, runsQuery } from "../../api/queries";
+import type { RunSummary } from "../../api/types";
+import { useWorkspace } from "../../app/workspace";
+import { Inline } from "../../components/inline";
+import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
+import { EmptyNote, ErrorNote } from "../../components/note";
+import { Page } from "../../components/page";
+import { StateWord } from "../../components/state-icon";
+import { runSaid } from "../../components/states";
+import { Ago, Clock } from "../../components/time/now";
+import { LiveLine } from "./live-line";
+
+export default function RunsPage() {
+  const { uid } = useWorkspace();
+  const runs = useQuery(runsQuery(uid));
+  useListKeys();
+  return (
+    <Page title="Runs" here="Runs">
+      {runs.isPending && <ListSkeleton />}
+      {runs.error && !runs.data && <ErrorNote error={runs.error} retry={() => runs.refetch()} />}
+      {runs.data?.length === 0 && (
+        <EmptyNote>
+          No run yet. One starts by itself when an alert arrives for a connected repository.
+        </EmptyNote>
+      )}
+      {runs.data && runs.data.length > 0 && <Groups runs={runs.data} />}
+    </Page>
+  );
+}
+
+function Groups({ runs }: { runs: RunSummary[] }) {
+  const working = runs.filter(runMoves);
+  const over = runs.filter((run) => !runMoves(run));
+  return (
+    <>
+      {working.length > 0 && (
+        <ListGroup title="Working" state="working" count={working.length}>
+          {working.map((run) => (
+            <RunRow key={run.id} run={run} />
+          ))}
+        </ListGroup>
+      )}
+      {over.length > 0 && (
+        <ListGroup title="Done" state="done" count={over.length}>
+          {over.map((run) => (
+            <RunRow key={run.id} run={run} />
+          ))}
+        </ListGroup>
+      )}
+    </>
+  );
+}
+
+function RunRow({ run }: { run: RunSummary }) {
+  const said = runSaid(run);
+  const moving = runMoves(run);
+  return (
+    <ListRow
+      link={{ to: "/runs/$id", id: run.id }}
+      title={<Inline text={run.request_title} />}
+      beneath={
+        <>
+          Run {run.number}
+          {run.incident_short_id && `, ${run.incident_short_id}`}
+          {run.executor && `, ${run.executor}`}
+          {moving && run.live_line && (
+            <>
+              {" · "}
+              <LiveLine run={run} withClock={false} />
+            </>
+          )}
+        </>
+      }
+      state={
+        <StateWord state={said.state}>
+          {said.word} {moving && run.live_since && <Clock from={run.live_since} />}
+        </StateWord>
+      }
+      age={<Ago at={run.finished_at ?? run.started_at ?? run.created_at} bare />}
+    />
+  );
+}

@@ -1,0 +1,28 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The policy the server sends with the page. `vite preview` sends it too, so that the screenshots and the
+// accessibility run fail on anything the real server would refuse.
+const contentSecurityPolicy = [
+  "default-src 'self'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "font-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "frame-ancestors 'none'",
+  "base-uri 'self'",
+].join("; ");
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    target: "es2022",
+    // Fonts must stay files: `font-src 'self'` refuses data URLs.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { port: 5174, proxy: { "/api": "http://127.0.0.1:8001" } },
+  preview: { headers: { "Content-Security-Policy": contentSecurityPolicy } },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});
