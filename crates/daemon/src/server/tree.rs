@@ -1,0 +1,99 @@
+//! Who descends from whom, ending a whole tree, and burying the dead.
+//!
+//! Every process that a client starts hangs below a shepherd of its own, which adopts whatever loses its parent. So the
+//! tree of one command is complete as long as its leader lives, however its members detach themselves.
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a tree is hunted before it is left to whoever owns the whole place.
+const HUNT: Duration = Duration::from_millis(900);
+
+/// Buries every child that ends, among them orphans handed to the first process.
+pub async fn reap_forever() {
+    let Ok(mut children) = signal(SignalKind::child()) else { return };
+    loop {
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+        if children.recv().await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Ends everything below `top`, which itself is spared so that it can tell what happened.
+pub async fn kill_below(top: Pid) {
+    let started = Instant::now();
+    while started.elapsed() < HUNT {
+        if stop_all(top) == 0 {
+            return;
+        }
+        for pid in below(top) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Stops the tree from growing: who is stopped cannot fork, so a pass that finds nobody new has found everybody.
+fn stop_all(top: Pid) -> usize {
+    let mut stopped = std::collections::HashSet::new();
+    for _ in 0..64 {
+        let mut found = 0;
+        for pid in below(top) {
+            if stopped.insert(pid) {
+                let _ = kill_process(pid, Signal::STOP);
+                found += 1;
+            }
+        }
+        if found == 0 {
+            break;
+        }
+    }
+    stopped.len()
+}
+
+/// The living descendants. Zombies are their parents' business.
+fn below(top: Pid) -> Vec<Pid> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { continue };
+        if let Some((state, parent)) = parse_stat(&stat)
+            && !matches!(state, b'Z' | b'X')
+        {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut open = vec![top.as_raw_nonzero().get()];
+    while let Some(pid) = open.pop() {
+        for child in children.remove(&pid).unwrap_or_default() {
+            open.push(child);
+            found.extend(Pid::from_raw(child));
+        }
+    }
+    found
+}
+
+/// State and parent. A name may hold any bytes, parentheses among them, so the fields begin after the last one.
+fn parse_stat(stat: &[u8]) -> Option<(u8, i32)> {
+    let end = stat.iter().rposition(|b| *b == b')')?;
+    let rest = std::str::from_utf8(&stat[end + 1..]).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    Some((state, fields.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_pretend_to_be_a_field() {
+        assert_eq!(parse_stat(b"12 (evil) R 1 (x) S 7 12 12 0"), Some((b'S', 7)));
+        assert_eq!(parse_stat(b"12 (cut"), None);
+    }
+}

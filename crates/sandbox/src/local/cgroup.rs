@@ -1,0 +1,344 @@
+//! Limits by cgroup, version 2 or 1, whichever this host gives us, below the group that the server itself is in.
+
+use domain::sandbox::{SandboxLimits, SandboxUsage};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The folder of ours in every hierarchy.
+const OURS: &str = "astraforge";
+/// The leaf that the server moves to on version 2, where a group has either members or children with limits.
+const SERVER_LEAF: &str = "astraforge-server";
+const CONTROLLERS: [&str; 4] = ["memory", "pids", "cpu", "freezer"];
+const CPU_PERIOD_US: u64 = 100_000;
+/// How long a group may stay busy after its last process was killed.
+const EMPTY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where groups can be made on this host, found once.
+#[derive(Clone, Debug, Default)]
+pub struct Cgroups {
+    memory: Option<Base>,
+    pids: Option<Base>,
+    cpu: Option<Base>,
+    /// Holds no limits of ours on version 1; there it helps to count and to find what was left behind.
+    freezer: Option<Base>,
+}
+
+#[derive(Clone, Debug)]
+struct Base {
+    folder: PathBuf,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V1,
+    V2,
+}
+
+impl Cgroups {
+    pub fn detect() -> Cgroups {
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let unified = unified_base(&own, &mounts);
+        let base = |controller: &str| {
+            if let Some(folder) = legacy_base(&own, &mounts, controller).filter(|folder| is_usable(folder)) {
+                return Some(Base { folder, version: Version::V1 });
+            }
+            let folder = unified.clone().filter(|folder| {
+                let enabled = std::fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default();
+                // Freezing and killing need no controller on version 2.
+                controller == "freezer" || enabled.split_ascii_whitespace().any(|word| word == controller)
+            })?;
+            Some(Base { folder, version: Version::V2 })
+        };
+        let [memory, pids, cpu, freezer] = CONTROLLERS.map(base);
+        Cgroups { memory, pids, cpu, freezer }
+    }
+
+    pub fn memory(&self) -> Option<Version> {
+        self.memory.as_ref().map(|base| base.version)
+    }
+    pub fn pids(&self) -> Option<Version> {
+        self.pids.as_ref().map(|base| base.version)
+    }
+    pub fn cpu(&self) -> Option<Version> {
+        self.cpu.as_ref().map(|base| base.version)
+    }
+
+    fn bases(&self) -> Vec<&Base> {
+        let mut seen: Vec<&Base> = Vec::new();
+        for base in [&self.memory, &self.pids, &self.cpu, &self.freezer].into_iter().flatten() {
+            if seen.iter().all(|other| other.folder != base.folder) {
+                seen.push(base);
+            }
+        }
+        seen
+    }
+
+    /// Makes the groups of one sandbox and writes its limits.
+    pub fn create(&self, name: &str, limits: &SandboxLimits) -> io::Result<Group> {
+        let group = Group { name: name.to_string(), cgroups: self.clone() };
+        for base in self.bases() {
+            let folder = base.folder.join(name);
+            std::fs::create_dir_all(&folder).map_err(|e| named(e, &folder))?;
+        }
+        group.limit(limits).inspect_err(|_| group.remove())?;
+        Ok(group)
+    }
+
+    /// The names of all groups that exist, of whichever server.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .bases()
+            .into_iter()
+            .filter_map(|base| std::fs::read_dir(&base.folder).ok())
+            .flat_map(|entries| entries.flatten())
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// A group that exists already, by an earlier server.
+    pub fn existing(&self, name: &str) -> Group {
+        Group { name: name.to_string(), cgroups: self.clone() }
+    }
+}
+
+/// The groups of one sandbox, one in every hierarchy in use.
+#[derive(Clone, Debug)]
+pub struct Group {
+    name: String,
+    cgroups: Cgroups,
+}
+
+impl Group {
+    fn limit(&self, limits: &SandboxLimits) -> io::Result<()> {
+        if let Some(base) = &self.cgroups.memory {
+            let bytes = limits.memory_bytes_max.to_string();
+            match base.version {
+                Version::V1 => {
+                    self.write(base, "memory.limit_in_bytes", &bytes)?;
+                    // Absent where the kernel does not account swap.
+                    let _ = self.write(base, "memory.memsw.limit_in_bytes", &bytes);
+                }
+                Version::V2 => {
+                    self.write(base, "memory.max", &bytes)?;
+                    let _ = self.write(base, "memory.swap.max", "0");
+                }
+            }
+        }
+        if let Some(base) = &self.cgroups.pids {
+            self.write(base, "pids.max", &limits.processes_max.to_string())?;
+        }
+        if let Some(base) = &self.cgroups.cpu {
+            let quota_us = (u64::from(limits.cpu_millis) * CPU_PERIOD_US / 1000).max(1000);
+            match base.version {
+                Version::V1 => {
+                    self.write(base, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+                    self.write(base, "cpu.cfs_quota_us", &quota_us.to_string())?;
+                }
+                Version::V2 => self.write(base, "cpu.max", &format!("{quota_us} {CPU_PERIOD_US}"))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, base: &Base, file: &str, text: &str) -> io::Result<()> {
+        let path = base.folder.join(&self.name).join(file);
+        std::fs::write(&path, text).map_err(|e| named(e, &path))
+    }
+    fn read(&self, base: &Base, file: &str) -> Option<String> {
+        std::fs::read_to_string(base.folder.join(&self.name).join(file)).ok()
+    }
+
+    /// The files to which a process writes itself to become a member.
+    pub fn entrances(&self) -> Vec<PathBuf> {
+        self.cgroups.bases().into_iter().map(|base| base.folder.join(&self.name).join("cgroup.procs")).collect()
+    }
+
+    pub fn members(&self) -> Vec<i32> {
+        let mut all: Vec<i32> = self
+            .cgroups
+            .bases()
+            .into_iter()
+            .filter_map(|base| self.read(base, "cgroup.procs"))
+            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// How often the kernel killed a member for want of memory.
+    pub fn oom_kills(&self) -> u64 {
+        let Some(base) = &self.cgroups.memory else { return 0 };
+        let file = match base.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        };
+        field(&self.read(base, file).unwrap_or_default(), "oom_kill").unwrap_or(0)
+    }
+
+    pub fn usage(&self) -> SandboxUsage {
+        let number = |base: &Option<Base>, v1: &str, v2: &str| {
+            let base = base.as_ref()?;
+            let file = if base.version == Version::V1 { v1 } else { v2 };
+            self.read(base, file)?.trim().parse::<u64>().ok()
+        };
+        let cpu_us = self.cgroups.cpu.as_ref().and_then(|base| match base.version {
+            Version::V2 => field(&self.read(base, "cpu.stat")?, "usage_usec"),
+            Version::V1 => None,
+        });
+        SandboxUsage {
+            cpu_seconds: cpu_us.map_or_else(|| self.cpu_seconds_of_members(), |us| us as f64 / 1e6),
+            memory_bytes: number(&self.cgroups.memory, "memory.usage_in_bytes", "memory.current").unwrap_or(0),
+            processes: number(&self.cgroups.pids, "pids.current", "pids.current").unwrap_or(0) as u32,
+        }
+    }
+
+    /// Version 1 counts processor time in a hierarchy of its own, which we do not use; the living members are summed instead,
+    /// with what they inherited from children that ended.
+    fn cpu_seconds_of_members(&self) -> f64 {
+        let ticks: u64 = self.members().into_iter().filter_map(ticks_of).sum();
+        // SAFETY: asks for a constant of the system.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1);
+        ticks as f64 / per_second as f64
+    }
+
+    /// Kills every member and waits until the groups are gone. What it cannot remove is left to the next reconciliation.
+    pub fn remove(&self) {
+        let deadline = Instant::now() + EMPTY_WITHIN;
+        loop {
+            self.kill();
+            let is_left = self.cgroups.bases().into_iter().any(|base| !self.remove_one(base));
+            if !is_left || Instant::now() > deadline {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn kill(&self) {
+        for base in self.cgroups.bases() {
+            if base.version == Version::V2 && self.write(base, "cgroup.kill", "1").is_ok() {
+                continue;
+            }
+            for pid in self.members() {
+                // SAFETY: a number that the kernel listed as a member just now.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+            }
+        }
+    }
+
+    fn remove_one(&self, base: &Base) -> bool {
+        let folder = base.folder.join(&self.name);
+        match std::fs::remove_dir(&folder) {
+            Ok(()) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+fn ticks_of(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let rest = &stat[stat.rfind(')')? + 1..];
+    // utime, stime, cutime, cstime are fields 14 to 17; the state, the first after the name, is field 3.
+    Some(rest.split_ascii_whitespace().skip(11).take(4).filter_map(|word| word.parse::<u64>().ok()).sum())
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+fn named(error: io::Error, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn is_usable(folder: &Path) -> bool {
+    let probe = folder.join(format!("probe-{}", std::process::id()));
+    std::fs::create_dir_all(&probe).is_ok() && std::fs::remove_dir(&probe).is_ok()
+}
+
+/// The folder of ours in the version 1 hierarchy that has the controller.
+fn legacy_base(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
+    let has = |list: &str| list.split(',').any(|word| word == controller);
+    let path = own.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        has(fields.next()?).then(|| fields.next())?
+    })?;
+    let (mount, root) = mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut right = right.split(' ');
+        (right.next()? == "cgroup" && has(right.nth(1)?)).then(|| mount_of(left))?
+    })?;
+    Some(below(&mount, &root, path).join(OURS))
+}
+
+/// The folder of ours in the version 2 hierarchy, with every controller we can have turned on.
+fn unified_base(own: &str, mounts: &str) -> Option<PathBuf> {
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let (mount, root) = mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        right.starts_with("cgroup2 ").then(|| mount_of(left))?
+    })?;
+    let mut here = below(&mount, &root, path);
+    if here.file_name().is_some_and(|name| name == SERVER_LEAF) {
+        here.pop();
+    }
+    let folder = here.join(OURS);
+    if !is_usable(&folder) {
+        return None;
+    }
+    let available = std::fs::read_to_string(here.join("cgroup.controllers")).unwrap_or_default();
+    let wanted: Vec<String> = available
+        .split_ascii_whitespace()
+        .filter(|word| CONTROLLERS.contains(word))
+        .map(|word| format!("+{word}"))
+        .collect();
+    if !wanted.is_empty() && std::fs::write(here.join("cgroup.subtree_control"), wanted.join(" ")).is_err() {
+        // A group with members, ourselves among them, cannot give controllers to its children: step aside first.
+        let leaf = here.join(SERVER_LEAF);
+        let _ = std::fs::create_dir(&leaf);
+        let _ = std::fs::write(leaf.join("cgroup.procs"), "0");
+        let _ = std::fs::write(here.join("cgroup.subtree_control"), wanted.join(" "));
+    }
+    let _ = std::fs::write(folder.join("cgroup.subtree_control"), wanted.join(" "));
+    Some(folder)
+}
+
+/// Mount point and root from the left half of a line of mountinfo.
+fn mount_of(left: &str) -> Option<(String, String)> {
+    let mut fields = left.split(' ').skip(3);
+    let root = fields.next()?.to_string();
+    Some((fields.next()?.to_string(), root))
+}
+
+fn below(mount: &str, root: &str, path: &str) -> PathBuf {
+    let relative = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
+    Path::new(mount).join(relative)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_group_is_found_among_mounts() {
+        let own = "8:pids:/a\n4:cpu,cpuacct:/system/x\n0::/\n";
+        let mounts = "30 20 0:25 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\
+            31 20 0:26 /system /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n";
+        let base = |controller| legacy_base(own, mounts, controller);
+        assert_eq!(base("pids"), Some("/sys/fs/cgroup/pids/a/astraforge".into()));
+        assert_eq!(base("cpu"), Some("/sys/fs/cgroup/cpu/x/astraforge".into()));
+        assert_eq!(base("memory"), None);
+    }
+
+    #[test]
+    fn a_counter_is_read_by_its_whole_name() {
+        assert_eq!(field("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), Some(3));
+    }
+}

@@ -1,0 +1,177 @@
+//! The life of one place as its server sees it: its first process, its groups and folders, and how all of them go.
+
+use super::cgroup::Group;
+use crate::place::Ground;
+use async_trait::async_trait;
+use daemon::Client;
+use domain::sandbox::SandboxUsage;
+use domain::{Error, Result, SandboxId};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::watch;
+
+const OWNER_FILE: &str = "owner.json";
+/// How long a killed first process may take to be gone, with everything in its namespace.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Everything that is left of a place when it ends, and must go. Dropping it makes it go.
+pub struct Remains {
+    id: SandboxId,
+    folder: PathBuf,
+    parts: Mutex<Parts>,
+    is_gone: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Parts {
+    first_process: Option<OwnedFd>,
+    group: Option<Group>,
+    is_being_removed: bool,
+}
+
+impl Remains {
+    pub fn new(id: SandboxId, folder: PathBuf) -> Remains {
+        Remains { id, folder, parts: Mutex::default(), is_gone: watch::Sender::new(false) }
+    }
+
+    pub fn belongs_to(&self, group: Group) {
+        self.parts().group = Some(group);
+    }
+
+    /// The first process is our child and not waited for yet, so its number is still its own.
+    pub fn adopt(&self, first_process: u32) -> Result<()> {
+        let pid = Pid::from_raw(first_process as i32).ok_or_else(|| Error::internal("a process without a number"))?;
+        let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|e| Error::unavailable(format!("watching a sandbox: {e}")))?;
+        self.parts().first_process = Some(fd);
+        Ok(())
+    }
+
+    /// Cleans up as soon as the place ends, for whatever reason.
+    pub fn watch(self: Arc<Self>, client: Client) {
+        tokio::spawn(async move {
+            let reason = client.closed().await;
+            tracing::debug!(sandbox = %self.id, reason, "a sandbox ends");
+            self.end().await;
+        });
+    }
+
+    /// Kills what lives and removes what lies about. Idempotent; returns when all is gone.
+    pub async fn end(self: &Arc<Self>) {
+        let mut gone = self.is_gone.subscribe();
+        let is_mine = !std::mem::replace(&mut self.parts().is_being_removed, true);
+        if is_mine {
+            let me = self.clone();
+            // A task of its own, so that a caller who is cancelled leaves nothing half done.
+            tokio::task::spawn_blocking(move || me.remove());
+        }
+        let _ = gone.wait_for(|is_gone| *is_gone).await;
+    }
+
+    fn remove(&self) {
+        let (first_process, group) = {
+            let mut parts = self.parts();
+            (parts.first_process.take(), parts.group.take())
+        };
+        if let Some(first) = first_process {
+            kill_and_bury(&first);
+        }
+        if let Some(group) = group {
+            group.remove();
+        }
+        if let Err(error) = remove_tree_now(&self.folder) {
+            tracing::warn!(sandbox = %self.id, %error, "a sandbox's folder could not be removed; reconciliation will try again");
+        }
+        self.is_gone.send_replace(true);
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        // Nothing panics while it holds the lock.
+        self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        // Reached when the runtime ended before the place did.
+        if !std::mem::replace(&mut self.parts().is_being_removed, true) {
+            self.remove();
+        }
+    }
+}
+
+#[async_trait]
+impl Ground for Remains {
+    fn reference(&self) -> String {
+        format!("local://{}", self.id)
+    }
+    fn usage(&self) -> SandboxUsage {
+        let group = self.parts().group.clone();
+        group.map(|group| group.usage()).unwrap_or_default()
+    }
+    fn oom_kills(&self) -> u64 {
+        let group = self.parts().group.clone();
+        group.map_or(0, |group| group.oom_kills())
+    }
+    async fn terminate(self: Arc<Self>) -> Result<()> {
+        match tokio::time::timeout(2 * DEATH_TIMEOUT, self.end()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::timeout(format!("sandbox `{}` was killed but is not gone yet", self.id))),
+        }
+    }
+}
+
+/// The first process takes its whole namespace with it: it can be waited for only when nobody else is left there.
+fn kill_and_bury(first: &OwnedFd) {
+    let _ = pidfd_send_signal(first, Signal::KILL);
+    let mut polled = [rustix::event::PollFd::new(first, rustix::event::PollFlags::IN)];
+    let timeout = rustix::event::Timespec { tv_sec: DEATH_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
+    let _ = rustix::event::poll(&mut polled, Some(&timeout));
+    let _ = waitid(WaitId::PidFd(first.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+}
+
+/// Which server a folder belongs to, so that a later one knows what was left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub pid: u32,
+    /// In ticks since the host started: together with the number it names one process for ever.
+    pub started: u64,
+}
+
+impl Owner {
+    pub fn this_process() -> Owner {
+        let pid = std::process::id();
+        Owner { pid, started: started(pid).unwrap_or(0) }
+    }
+    pub fn read(folder: &Path) -> Option<Owner> {
+        serde_json::from_slice(&std::fs::read(folder.join(OWNER_FILE)).ok()?).ok()
+    }
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        std::fs::write(folder.join(OWNER_FILE), serde_json::to_vec(self)?)
+    }
+    pub fn is_alive(&self) -> bool {
+        started(self.pid) == Some(self.started)
+    }
+}
+
+fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let rest = &stat[stat.rfind(')')? + 1..];
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+pub async fn remove_tree(folder: PathBuf) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || remove_tree_now(&folder)).await.map_err(io::Error::other)?
+}
+
+/// Removes a folder whoever filled it, however deep, and whatever modes its own folders have.
+pub fn remove_tree_now(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

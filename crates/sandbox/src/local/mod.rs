@@ -1,0 +1,134 @@
+//! Sandboxes made of the kernel's own means: namespaces, cgroups, Landlock, seccomp. No engine, no daemon of somebody else's.
+
+pub mod cgroup;
+pub mod init;
+mod landlock;
+mod life;
+mod mounts;
+pub mod plan;
+mod rootfs;
+mod seccomp;
+mod start;
+pub mod toolchains;
+mod userns;
+
+use crate::doors::Exits;
+pub use crate::doors::Witness;
+use crate::egress::Cidr;
+use crate::place::Place;
+use async_trait::async_trait;
+use cgroup::Cgroups;
+use domain::egress::Doors;
+use domain::sandbox::{Guarantee, Provisioner, Sandbox, SandboxSpec};
+use domain::{Error, Result, SandboxId};
+use life::Remains;
+use plan::Identity;
+use rustix::fd::OwnedFd;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
+use toolchains::Toolchain;
+
+pub struct LocalConfig {
+    /// Ours alone; below it lie the sandboxes' folders and the kept workspaces.
+    pub data_dir: PathBuf,
+    pub toolchains: Vec<Toolchain>,
+    /// The daemon, as bytes of a static program.
+    pub astrad: &'static [u8],
+    pub doors: Arc<dyn Doors>,
+    /// Private ranges that names on an egress list may resolve to.
+    pub allow_cidrs: Vec<Cidr>,
+    /// Told every decision of the egress proxy.
+    pub witness: Option<Witness>,
+    /// The program to start again as the builder of places: this one, unless it cannot be.
+    pub init: Option<PathBuf>,
+}
+
+/// The provisioner. One per process and data directory.
+pub struct Local {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    data_dir: PathBuf,
+    toolchains: Vec<Toolchain>,
+    astrad: OwnedFd,
+    exits: Exits,
+    init: PathBuf,
+    identity: Identity,
+    cgroups: Cgroups,
+    living: Mutex<HashMap<SandboxId, Weak<Remains>>>,
+}
+
+impl Local {
+    /// Prepares what all places share. Fails when the data directory cannot be used.
+    pub fn new(config: LocalConfig) -> Result<Local> {
+        let LocalConfig { data_dir, toolchains, astrad, doors, allow_cidrs, witness, init } = config;
+        let io = |what: &str| {
+            let what = what.to_string();
+            move |e: std::io::Error| Error::unavailable(format!("{what}: {e}")).because(e)
+        };
+        for folder in ["sandboxes", "workspaces"] {
+            std::fs::create_dir_all(data_dir.join(folder)).map_err(io("the data directory cannot be used"))?;
+        }
+        let data_dir = data_dir.canonicalize().map_err(io("the data directory cannot be used"))?;
+        let init = match init {
+            Some(path) => path,
+            None => std::env::current_exe().map_err(io("this program cannot find itself"))?,
+        };
+        Ok(Local {
+            shared: Arc::new(Shared {
+                data_dir,
+                toolchains,
+                astrad: start::seal(astrad).map_err(io("the daemon cannot be put in memory"))?,
+                exits: Exits { doors, allow_cidrs, witness },
+                init,
+                identity: identity(),
+                cgroups: Cgroups::detect(),
+                living: Mutex::new(HashMap::new()),
+            }),
+        })
+    }
+}
+
+/// Who we are on this host decides who the agent is.
+fn identity() -> Identity {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    if uid.is_root() { Identity::Range } else { Identity::Single { uid: uid.as_raw(), gid: gid.as_raw() } }
+}
+
+impl Shared {
+    fn living(&self) -> std::sync::MutexGuard<'_, HashMap<SandboxId, Weak<Remains>>> {
+        // Nothing panics while it holds the lock.
+        self.living.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[async_trait]
+impl Provisioner for Local {
+    fn id(&self) -> &'static str {
+        "local"
+    }
+
+    async fn guarantees(&self) -> Vec<Guarantee> {
+        Vec::new()
+    }
+
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>> {
+        let place: Place = start::start(self.shared.clone(), spec).await?;
+        Ok(Arc::new(place))
+    }
+
+    async fn list(&self) -> Vec<SandboxId> {
+        self.shared.living().iter().filter(|(_, life)| life.strong_count() > 0).map(|(id, _)| *id).collect()
+    }
+
+    async fn reconcile(&self) -> Result<usize> {
+        Ok(0)
+    }
+
+    async fn forget(&self, id: SandboxId) -> Result<()> {
+        let folder = self.shared.data_dir.join("workspaces").join(id.to_string());
+        life::remove_tree(folder).await.map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))
+    }
+}
