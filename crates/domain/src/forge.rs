@@ -24,10 +24,23 @@ pub struct Proposed {
     pub reference: String,
 }
 
+/// How a linked repository is kept: as the forge itself would spell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub repository: String,
+    pub base_url: String,
+}
+
 #[async_trait]
 pub trait Forge: Send + Sync {
     fn id(&self) -> &'static str;
     fn label(&self) -> &'static str;
+    /// Its repositories are our own: made when they are linked, served by us, no token needed.
+    fn is_built_in(&self) -> bool;
+    /// Why no run can work on its repositories, with the way out; `None` when it can.
+    fn unavailable(&self) -> Option<String>;
+    /// Checks what a person gave to name a repository there.
+    fn check_link(&self, repository: &str, base_url: &str) -> Result<Link>;
     /// Publishes the branch and opens or updates its one merge request. Idempotent.
     async fn propose(&self, repository: &Repository, proposal: &Proposal) -> Result<Proposed>;
     /// Merges the source branch's commit, if it is still that commit. Answers the merge commit.

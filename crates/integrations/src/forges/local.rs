@@ -2,9 +2,9 @@
 
 use super::{Entry, Means};
 use async_trait::async_trait;
-use domain::forge::{Forge, Proposal, Proposed};
+use domain::forge::{Forge, Link, Proposal, Proposed};
 use domain::git::{Commit, Signature};
-use domain::repository::Repository;
+use domain::repository::{check_local_name, Repository};
 use domain::{Error, Kind, Result};
 use std::sync::Arc;
 
@@ -22,6 +22,19 @@ impl Forge for Local {
     }
     fn label(&self) -> &'static str {
         LABEL
+    }
+    fn is_built_in(&self) -> bool {
+        true
+    }
+    fn unavailable(&self) -> Option<String> {
+        None
+    }
+    fn check_link(&self, repository: &str, base_url: &str) -> Result<Link> {
+        check_local_name(repository)?;
+        if !base_url.is_empty() {
+            return Err(Error::field("base_url", "repositories on this server have no base URL"));
+        }
+        Ok(Link { repository: repository.to_string(), base_url: String::new() })
     }
 
     async fn propose(&self, repository: &Repository, proposal: &Proposal) -> Result<Proposed> {
