@@ -173,6 +173,12 @@ pub async fn cancel(tx: &mut Tx, key: &str, now: Timestamp) -> Result<Cancelled>
     Ok(if rows > 0 { Cancelled::Requested } else { Cancelled::Nothing })
 }
 
+/// Makes every running job due for takeover. Only for whoever knows that no other process works on this database.
+pub async fn abandon_all(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.note_jobs();
+    tx.run("update jobs set lease_until = $1 where state = 'running' and lease_until > $1", args![now]).await
+}
+
 /// When the next waiting job becomes due or the next lease runs out, so that a worker knows how long it may sleep.
 pub async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>> {
     let (queued,): (Option<At>,) = tx.one("select min(run_at) from jobs where state = 'queued'", args![]).await?;

@@ -18,8 +18,13 @@ pub async fn create(tx: &mut Tx, repository: &Repository, access_token: Option<&
 }
 
 pub async fn get(tx: &mut Tx, id: RepositoryId) -> Result<Repository> {
+    found(find(tx, id).await?, "repository link", id)
+}
+
+/// The same for one that may have been unlinked since.
+pub async fn find(tx: &mut Tx, id: RepositoryId) -> Result<Option<Repository>> {
     let row: Option<Row> = tx.maybe(format!("select {COLUMNS} from repositories where id = $1"), args![id]).await?;
-    Ok(found(row, "repository link", id)?.noun())
+    Ok(row.map(Row::noun))
 }
 
 /// Oldest first, over all these workspaces.

@@ -54,6 +54,12 @@ pub async fn update(tx: &mut Tx, run: &Run) -> Result<()> {
     touched(rows, "run", run.id)
 }
 
+/// The run alone; its request's events stay, as they tell of more than one run.
+pub async fn delete(tx: &mut Tx, id: RunId) -> Result<()> {
+    let rows = tx.run("delete from runs where id = $1", args![id]).await?;
+    touched(rows, "run", id)
+}
+
 /// What it is doing this moment: written often, so the record is left alone.
 pub async fn set_live(tx: &mut Tx, id: RunId, line: &str, since: Option<Timestamp>) -> Result<()> {
     let rows = tx.run("update runs set live_line = $2, live_since = $3 where id = $1", args![id, line, since]).await?;
@@ -108,6 +114,12 @@ pub async fn active_of(tx: &mut Tx, request: RequestId) -> Result<Vec<Run>> {
         "select {HEAD}, record from runs where request_id = $1 and status in ('queued', 'running') order by created_at, id"
     ));
     tx.all::<FullRow>(sql, args![request]).await?.into_iter().map(FullRow::noun).collect()
+}
+
+/// With its evidence, tokens and books. The request's events stay: they are one chain.
+pub async fn delete(tx: &mut Tx, id: RunId) -> Result<()> {
+    let rows = tx.run("delete from runs where id = $1", args![id]).await?;
+    touched(rows, "run", id)
 }
 
 /// The highest number given so far; `workspaces::next_number` gives the next.

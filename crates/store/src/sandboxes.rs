@@ -85,6 +85,27 @@ pub enum Scope {
     Workspace(WorkspaceId),
 }
 
+impl From<UserId> for Scope {
+    fn from(user: UserId) -> Scope {
+        Scope::User(user)
+    }
+}
+
+impl From<WorkspaceId> for Scope {
+    fn from(workspace: WorkspaceId) -> Scope {
+        Scope::Workspace(workspace)
+    }
+}
+
+impl Scope {
+    fn condition(self) -> (&'static str, Arg) {
+        match self {
+            Scope::User(user) => ("s.user_id = $1", user.into()),
+            Scope::Workspace(workspace) => ("s.workspace_id = $1", workspace.into()),
+        }
+    }
+}
+
 pub async fn create(tx: &mut Tx, session: &Session) -> Result<()> {
     tx.run(insert("sandboxes", COLUMNS), args_of(session))
         .await
@@ -125,11 +146,8 @@ pub async fn touch(tx: &mut Tx, id: SandboxId, now: Timestamp, heartbeat: bool) 
 }
 
 /// Newest first, terminated ones included.
-pub async fn list(tx: &mut Tx, scope: Scope, page: Page) -> Result<Vec<Listed>> {
-    let (condition, arg) = match scope {
-        Scope::User(user) => ("s.user_id = $1", Arg::from(user)),
-        Scope::Workspace(workspace) => ("s.workspace_id = $1", Arg::from(workspace)),
-    };
+pub async fn list(tx: &mut Tx, scope: impl Into<Scope>, page: Page) -> Result<Vec<Listed>> {
+    let (condition, arg) = scope.into().condition();
     let sql = format!(
         "select {}, w.uid as workspace_uid, w.name as workspace_name,
             (select count(*) from sandbox_artifacts a where a.sandbox_id = s.id) as artifacts_count
@@ -166,12 +184,9 @@ pub async fn active(tx: &mut Tx) -> Result<Vec<Session>> {
 }
 
 /// Starting or ready ones, for the quota on concurrent sandboxes.
-pub async fn count_active(tx: &mut Tx, scope: Scope) -> Result<i64> {
-    let (condition, arg) = match scope {
-        Scope::User(user) => ("user_id = $1", Arg::from(user)),
-        Scope::Workspace(workspace) => ("workspace_id = $1", Arg::from(workspace)),
-    };
-    let sql = format!("select count(*) from sandboxes where {condition} and status in ('starting', 'ready')");
+pub async fn count_active(tx: &mut Tx, scope: impl Into<Scope>) -> Result<i64> {
+    let (condition, arg) = scope.into().condition();
+    let sql = format!("select count(*) from sandboxes s where {condition} and s.status in ('starting', 'ready')");
     let (count,): (i64,) = tx.one(sql, vec![arg]).await?;
     Ok(count)
 }
