@@ -54,12 +54,6 @@ pub async fn update(tx: &mut Tx, run: &Run) -> Result<()> {
     touched(rows, "run", run.id)
 }
 
-/// The run alone; its request's events stay, as they tell of more than one run.
-pub async fn delete(tx: &mut Tx, id: RunId) -> Result<()> {
-    let rows = tx.run("delete from runs where id = $1", args![id]).await?;
-    touched(rows, "run", id)
-}
-
 /// What it is doing this moment: written often, so the record is left alone.
 pub async fn set_live(tx: &mut Tx, id: RunId, line: &str, since: Option<Timestamp>) -> Result<()> {
     let rows = tx.run("update runs set live_line = $2, live_since = $3 where id = $1", args![id, line, since]).await?;
