@@ -4,7 +4,9 @@
 //! the client it is given. Who it works for, what it may spend and what becomes of its work is decided elsewhere.
 
 pub mod context;
+pub mod door;
 pub mod guard;
+pub mod history;
 pub mod prompt;
 pub mod retry;
 pub mod text;

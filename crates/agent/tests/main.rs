@@ -1,16 +1,14 @@
-//! The whole turn: the scripted model over HTTP, real files and real commands.
+//! The whole turn: the scripted model behind a door, real files and real commands.
 
-mod folder;
+mod support;
 
 use agent::{Limits, TurnContext};
 use domain::turn::{AgentEvent, TurnEnd};
-use folder::Folder;
-use llm::providers::{self, Provider, RawRequest, Settings};
-use llm::{Dialect, Message};
+use llm::Message;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::folder::Folder;
 use tokio::sync::{mpsc, watch};
 
 struct Bench {
@@ -20,43 +18,16 @@ struct Bench {
     cancel: watch::Sender<bool>,
 }
 
-/// A server that puts each request to the scripted provider; one request per connection.
-async fn model(script: Value) -> llm::client::ChatClient {
-    let settings = Settings { script: Some(script.to_string()), ..Settings::default() };
-    let provider = providers::build("scripted", settings).unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, provider.clone()));
-        }
-    });
-    let settings = Settings { base_url: Some(base_url), idle_timeout: Duration::from_secs(20), ..Settings::default() };
-    llm::client::ChatClient::http(settings).unwrap()
-}
-
-async fn answer(mut stream: tokio::net::TcpStream, provider: Arc<dyn Provider>) {
-    let mut request = Vec::new();
-    let body = loop {
-        let mut buffer = [0; 8192];
-        let count = stream.read(&mut buffer).await.unwrap_or(0);
-        if count == 0 {
-            return;
-        }
-        request.extend_from_slice(&buffer[..count]);
-        let Some(at) = request.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&request[..at]).to_lowercase();
-        let length: usize = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-        if request.len() >= at + 4 + length {
-            break request.split_off(at + 4);
-        }
-    };
-    let request = RawRequest { dialect: Dialect::ChatCompletions, body: body.into(), headers: Vec::new() };
-    let response = provider.call(request).await.unwrap();
-    let head = format!("HTTP/1.1 {} X\r\ncontent-type: {}\r\nconnection: close\r\n\r\n", response.status, response.content_type);
-    let body = response.collect(1 << 20).await.unwrap();
-    let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
-    let _ = stream.shutdown().await;
+/// The scripted model behind the same kind of door as in production.
+fn model(script: Value) -> llm::client::ChatClient {
+    let sandbox = domain::SandboxId(uuid::Uuid::nil());
+    agent::door::client(&domain::turn::ModelAccess {
+        doors: support::ScriptedDoors::new(script),
+        peer: domain::egress::Peer { sandbox, run: None, epoch: 1 },
+        token: domain::secret::Secret::new(support::TOKEN),
+        model: "m".into(),
+        reasoning_effort: None,
+    })
 }
 
 async fn bench(script: Value) -> Bench {
@@ -65,7 +36,7 @@ async fn bench(script: Value) -> Bench {
     let (sender, events) = mpsc::channel(1000);
     let (cancel, cancelled) = watch::channel(false);
     let context = TurnContext {
-        model: model(script).await,
+        model: model(script),
         model_name: "m".into(),
         reasoning_effort: None,
         sandbox: Arc::new(Folder::new()),

@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Where work happens inside every sandbox.
 pub const WORKSPACE: &str = "/workspace";
+/// The home folder of what runs inside; an agent's is kept between the turns of its run.
+pub const AGENT_HOME: &str = "/home/agent";
 /// Where the set-up layer appears inside a sandbox.
 pub const LAYER: &str = "/layer";
 /// The LLM door inside every sandbox.
