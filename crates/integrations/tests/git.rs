@@ -1,7 +1,6 @@
-//! Git at its door, with real repositories. The processes run plainly here; that they run in a sandbox is tested where
-//! there is one.
+//! Git at its door: real repositories, every process of ours in a real sandbox.
 
-mod plain;
+mod house;
 
 use bytes::Bytes;
 use domain::diff::BlobKind;
@@ -10,7 +9,7 @@ use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
 use domain::repository::Repository;
 use domain::{Kind, RepositoryId};
 use integrations::forges;
-use plain::{git, House};
+use house::{git, House};
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::Path;
@@ -276,17 +275,54 @@ async fn git_clients_clone_and_push() {
     let address = house.serve(id, true).await;
     let reader = house.serve(id, false).await;
     let clone = house.path("clone");
-    plain::client(&house.path("."), &["clone", "-q", &address, "clone"]).await.expect("a clone");
+    house::client(&house.path("."), &["clone", "-q", &address, "clone"]).await.expect("a clone");
     assert_eq!(git(&clone, &["rev-parse", "HEAD"]), format!("{base}\n"));
     // Large enough that the client sends it gzipped or in pieces.
     fs::write(clone.join("big"), (0..400_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<_>>()).expect("a file");
     git(&clone, &["add", "-A"]);
     git(&clone, &["commit", "-qm", "big"]);
-    assert!(plain::client(&clone, &["push", "-q", &reader, "HEAD:trunk"]).await.is_err(), "readers can't push");
+    assert!(house::client(&clone, &["push", "-q", &reader, "HEAD:trunk"]).await.is_err(), "readers can't push");
     assert_eq!(house.git.resolve(id, "trunk").await.expect("the tip"), base);
-    plain::client(&clone, &["push", "-q", &address, "HEAD:trunk"]).await.expect("a push");
+    house::client(&clone, &["push", "-q", &address, "HEAD:trunk"]).await.expect("a push");
     let tip = house.git.resolve(id, "trunk").await.expect("the tip");
     assert_eq!(format!("{tip}\n"), git(&clone, &["rev-parse", "HEAD"]));
     let ask = GitHttp { method: "GET".into(), path: "/config".into(), query: String::new(), content_type: String::new(), content_encoding: String::new(), protocol: String::new(), body: Bytes::new(), may_write: true };
     assert_eq!(house.git.http(id, ask).await.expect("an answer").status, 404);
+}
+
+/// Prints what the operations of a run cost; `cargo test -p integrations --test git figures -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "prints figures, judges nothing"]
+async fn figures() {
+    let house = House::new();
+    let start = std::time::Instant::now();
+    let (id, base) = imported(&house).await;
+    println!("import of a small repository and its first resolve (two sandboxes made): {:?}", start.elapsed());
+    let edit = |n: usize| [FileEdit { path: "n".into(), content: Some(n.to_string().into()), executable: false }];
+    macro_rules! figure {
+        ($name:literal, $n:ident => $act:expr) => {
+            let start = std::time::Instant::now();
+            for $n in 0..20usize {
+                let _ = $act.await.expect($name);
+            }
+            println!("{:>10.2} ms  {}", start.elapsed().as_secs_f64() * 50.0, $name);
+        };
+    }
+    let other = house.git.commit_files(id, &base, &edit(999), "x", &author()).await.expect("a commit");
+    let patch = house.git.diff(id, &base, &other).await.expect("a diff");
+    figure!("resolve", _n => house.git.resolve(id, "trunk"));
+    figure!("file", _n => house.git.file(id, &base, "run.sh"));
+    figure!("files", _n => house.git.files(id, &base));
+    figure!("diff", _n => house.git.diff(id, &base, &other));
+    figure!("changes", _n => house.git.changes(id, &base, &other));
+    figure!("commit_files", n => house.git.commit_files(id, &base, &edit(n), "x", &author()));
+    figure!("commit_patch", n => house.git.commit_patch(id, &base, &patch, &format!("m{n}"), &author()));
+    figure!("set_branch", n => house.git.set_branch(id, &format!("b{n}"), &base, None));
+    figure!("merge (again, done already)", _n => house.git.merge(id, "trunk", &other, "m", &author()));
+    let start = std::time::Instant::now();
+    house.git.checkout(id, &base, false).await.expect("files");
+    println!("checkout of files: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    house.git.checkout(id, &base, true).await.expect("a clone");
+    println!("checkout with history: {:?}", start.elapsed());
 }

@@ -2,7 +2,7 @@
 
 use super::content::unknown_commit;
 use super::names::{check_branch, check_path, person, shown};
-use super::runner::{Call, Output};
+use super::call::{Call, Output};
 use super::Git;
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::git::{Commit, FileEdit, Signature};

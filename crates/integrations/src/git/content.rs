@@ -1,7 +1,7 @@
 //! Reading: what a name means, what a commit holds, what two commits differ in.
 
 use super::names::{check_path, check_revision, shown};
-use super::runner::Call;
+use super::call::Call;
 use super::Git;
 use bytes::Bytes;
 use domain::diff::{Blob, BlobKind, FileChange};

@@ -1,7 +1,7 @@
 //! Whole repositories and work trees: made, imported, checked out, removed.
 
 use super::names::{check_branch, shown};
-use super::runner::{Call, Place, Reach};
+use super::call::{Call, Place, Reach};
 use super::{checkouts_dir, content, repository_dir, Git};
 use domain::egress::HostPort;
 use domain::git::{Commit, Import};
@@ -127,7 +127,7 @@ async fn fetch(git: &Git, place: &Place, url: &str) -> Result<String> {
     git.runner.run(place, Call::script(INIT, ["main"])).await?.checked("make a repository")?;
     let call = Call::script(SCRIPT, [url]);
     let call = match place.reach {
-        Reach::Host(_) => call.config("protocol.http.allow", "always").config("protocol.https.allow", "always").config("http.followRedirects", "initial"),
+        Reach::Host(_) => call.config("protocol.https.allow", "always").config("http.followRedirects", "initial"),
         _ => call.config("protocol.file.allow", "always"),
     };
     let output = git.runner.run(place, call).await?;
@@ -175,11 +175,10 @@ fn branch_of(stdout: &[u8]) -> Result<String> {
 fn host_of(url: &str) -> Result<HostPort> {
     let wrong = |why: &str| Error::field("source", format!("`{}` can't be imported: {why}", shown(url)));
     let parsed = reqwest::Url::parse(url).map_err(|_| wrong("it is no URL"))?;
-    let port = match parsed.scheme() {
-        "https" => 443,
-        "http" => 80,
-        _ => return Err(wrong("only http and https addresses are taken")),
-    };
+    // What leaves a sandbox is a tunnel to one listed host; plain http has no tunnel.
+    if parsed.scheme() != "https" {
+        return Err(wrong("only https addresses are taken"));
+    }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(Error::field("source", "the address contains a user name or password; give it without"));
     }
@@ -187,7 +186,7 @@ fn host_of(url: &str) -> Result<HostPort> {
         return Err(wrong("it contains blanks"));
     }
     let host = parsed.host_str().ok_or_else(|| wrong("it names no host"))?;
-    Ok(HostPort { host: host.to_ascii_lowercase(), port: parsed.port().unwrap_or(port) })
+    Ok(HostPort { host: host.to_ascii_lowercase(), port: parsed.port().unwrap_or(443) })
 }
 
 fn checkout_name(commit: &Commit, history: bool) -> String {
@@ -209,8 +208,8 @@ mod tests {
     #[test]
     fn only_plain_web_addresses_are_imported() {
         assert_eq!(host_of("https://Example.com/a/b.git").expect("a web address").host, "example.com");
-        assert_eq!(host_of("http://localhost:8080/x").expect("a web address").port, 8080);
-        for bad in ["ext::sh -c id", "file:///etc", "ssh://h/x", "git@h:x", "--upload-pack=id", "https://u:p@h/x", "https://u@h/x", "/etc", "http:// h/x"] {
+        assert_eq!(host_of("https://localhost:8080/x").expect("a web address").port, 8080);
+        for bad in ["ext::sh -c id", "file:///etc", "http://h/x", "ssh://h/x", "git@h:x", "--upload-pack=id", "https://u:p@h/x", "https://u@h/x", "/etc", "https:// h/x"] {
             assert!(host_of(bad).is_err(), "{bad} must be refused");
         }
     }

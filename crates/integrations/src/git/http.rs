@@ -1,6 +1,6 @@
 //! Smart HTTP for people and their git clients. Who may do what is decided before; `may_write` is the outcome.
 
-use super::runner::Call;
+use super::call::Call;
 use super::Git;
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::git::{GitHttp, GitHttpAnswer};

@@ -1,22 +1,21 @@
 //! Repositories on this host: one bare repository per link below `<data dir>/git`, work trees below `<data dir>/checkouts`.
 //!
-//! Every git process runs through a [`Runner`]: in a sandbox without credentials that sees the one repository. Nothing here
-//! reads what a repository contains on the host side; scripts get names as arguments, never pasted into their text.
+//! Every git process runs in a sandbox without credentials that sees the one repository. Nothing here reads on the host side
+//! what a repository contains; scripts get names as arguments, never pasted into their text.
 
+mod call;
 mod commits;
 mod config;
 mod content;
 mod copies;
 mod http;
 mod names;
-mod runner;
 mod sandboxed;
 
-pub use config::{environment, global};
 pub use names::check_branch;
-pub use runner::{Call, Output, Place, Reach, Runner};
-pub use sandboxed::Sandboxed;
 
+use call::{Call, Output, Place};
+use sandboxed::Sandboxed;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::diff::FileChange;
@@ -27,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub struct Git {
-    runner: Arc<dyn Runner>,
+    runner: Sandboxed,
     clock: Arc<dyn Clock>,
     data_dir: PathBuf,
 }
@@ -36,10 +35,7 @@ impl Git {
     /// Git in sandboxes of the given provisioner.
     pub fn new(data_dir: &Path, provisioner: Arc<dyn Provisioner>, clock: Arc<dyn Clock>) -> Result<Self> {
         let runner = Sandboxed::new(data_dir, provisioner, clock.clone())?;
-        Ok(Self::with_runner(data_dir, Arc::new(runner), clock))
-    }
-    pub fn with_runner(data_dir: &Path, runner: Arc<dyn Runner>, clock: Arc<dyn Clock>) -> Self {
-        Git { runner, clock, data_dir: data_dir.to_path_buf() }
+        Ok(Git { runner, clock, data_dir: data_dir.to_path_buf() })
     }
     async fn run(&self, repository: RepositoryId, call: Call) -> Result<Output> {
         self.runner.run(&Place::of(repository), call).await

@@ -1,8 +1,7 @@
 //! Git in a sandbox: no credentials, no network, one repository bound; kept warm while it is in use.
 
-use super::runner::{Call, Output, Place, Reach, Runner};
+use super::call::{Call, Output, Place, Reach};
 use super::{checkouts_dir, config, repository_dir};
-use async_trait::async_trait;
 use domain::egress::EgressPolicy;
 use domain::sandbox::{Command, ExitReason, Mount, MountMode, Provisioner, Sandbox, SandboxLimits, SandboxSpec, Workspace, EGRESS_PORT};
 use domain::{Clock, Error, RepositoryId, Result};
@@ -39,6 +38,37 @@ impl Sandboxed {
         let written = std::fs::create_dir_all(data_dir.join("git")).and_then(|()| std::fs::write(&config, config::global()));
         written.map_err(|error| Error::internal(format!("`{}` can't be written", config.display())).because(error))?;
         Ok(Sandboxed { provisioner, clock, data_dir: data_dir.to_path_buf(), config, warm: Mutex::default() })
+    }
+
+    /// Runs a call where it sees one repository and nothing else of ours.
+    pub async fn run(&self, place: &Place, call: Call) -> Result<Output> {
+        let sandbox = self.place(place).await?;
+        let command = command(place, call);
+        let output = sandbox.exec(command).await;
+        if !matches!(place.reach, Reach::Nothing) {
+            sandbox.terminate().await?;
+        }
+        let output = output?;
+        match output.exit.reason {
+            ExitReason::Exited => Ok(Output {
+                code: output.exit.code,
+                cut: output.stdout_dropped > 0,
+                stdout: output.stdout,
+                stderr: output.stderr,
+            }),
+            ExitReason::Timeout => Err(Error::timeout("git took too long and was stopped")),
+            reason => Err(Error::unavailable(format!("git was stopped ({reason:?})"))),
+        }
+    }
+
+    /// Lets go of what is kept warm for the repository.
+    pub async fn release(&self, repository: RepositoryId) {
+        let released = self.warm.lock().await.places.remove(&repository);
+        if let Some((_, sandbox)) = released
+            && let Err(error) = sandbox.terminate().await
+        {
+            tracing::warn!(%repository, %error, "a git sandbox did not end cleanly");
+        }
     }
 
     async fn place(&self, place: &Place) -> Result<Arc<dyn Sandbox>> {
@@ -92,38 +122,6 @@ impl Sandboxed {
             hostname: "git".into(),
         };
         self.provisioner.create(spec).await
-    }
-}
-
-#[async_trait]
-impl Runner for Sandboxed {
-    async fn run(&self, place: &Place, call: Call) -> Result<Output> {
-        let sandbox = self.place(place).await?;
-        let command = command(place, call);
-        let output = sandbox.exec(command).await;
-        if !matches!(place.reach, Reach::Nothing) {
-            sandbox.terminate().await?;
-        }
-        let output = output?;
-        match output.exit.reason {
-            ExitReason::Exited => Ok(Output {
-                code: output.exit.code,
-                cut: output.stdout_dropped > 0,
-                stdout: output.stdout,
-                stderr: output.stderr,
-            }),
-            ExitReason::Timeout => Err(Error::timeout("git took too long and was stopped")),
-            reason => Err(Error::unavailable(format!("git was stopped ({reason:?})"))),
-        }
-    }
-
-    async fn release(&self, repository: RepositoryId) {
-        let released = self.warm.lock().await.places.remove(&repository);
-        if let Some((_, sandbox)) = released
-            && let Err(error) = sandbox.terminate().await
-        {
-            tracing::warn!(%repository, %error, "a git sandbox did not end cleanly");
-        }
     }
 }
 

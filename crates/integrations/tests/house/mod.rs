@@ -1,12 +1,10 @@
-//! Git without a sandbox, for tests of what the git code asks for; and a loopback server to point a git client at.
+//! A data dir with git in real sandboxes, and a loopback server to point a git client at.
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use domain::git::GitHttp;
-use domain::{Clock, Error, RepositoryId, Result, Timestamp};
-use integrations::git::{checkouts_dir, environment, global, repository_dir, Call, Git, Output, Place, Reach, Runner};
+use domain::{Clock, RepositoryId, Timestamp};
+use integrations::git::{Git, repository_dir};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,9 +20,8 @@ impl House {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        std::fs::write(dir.path().join("gitconfig"), global()).expect("a file");
-        let runner = Plain { data_dir: dir.path().to_path_buf() };
-        let git = Arc::new(Git::with_runner(dir.path(), Arc::new(runner), clock.clone()));
+        let provisioner = sandbox::testkit::local(dir.path(), None).expect("sandboxes work here");
+        let git = Arc::new(Git::new(dir.path(), Arc::new(provisioner), clock.clone()).expect("a data dir"));
         House { dir, git, clock }
     }
     pub fn path(&self, name: &str) -> PathBuf {
@@ -66,36 +63,6 @@ impl Clock for WallClock {
             chunk.copy_from_slice(&bytes[8..8 + chunk.len()]);
         }
     }
-}
-
-struct Plain {
-    data_dir: PathBuf,
-}
-
-#[async_trait]
-impl Runner for Plain {
-    async fn run(&self, place: &Place, call: Call) -> Result<Output> {
-        let (repository, checkouts) = (repository_dir(&self.data_dir, place.repository), checkouts_dir(&self.data_dir, place.repository));
-        std::fs::create_dir_all(&repository).and_then(|()| std::fs::create_dir_all(&checkouts)).map_err(|e| Error::internal(e.to_string()))?;
-        let mut command = tokio::process::Command::new(&call.argv[0]);
-        command.args(&call.argv[1..]).env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
-        command.envs(environment(&self.data_dir.join("gitconfig").display().to_string(), &call.config));
-        command.env("GIT_DIR", &repository).env("CHECKOUTS", &checkouts);
-        if let Reach::Folder(path) = &place.reach {
-            command.env("SOURCE", path);
-        }
-        command.envs(call.env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|e| Error::internal(e.to_string()))?;
-        let mut stdin = child.stdin.take().expect("piped");
-        let (input, limit) = (call.stdin, call.output_bytes_max);
-        let feed = tokio::spawn(async move {
-            let _ = stdin.write_all(&input).await;
-        });
-        let output = child.wait_with_output().await.map_err(|e| Error::internal(e.to_string()))?;
-        feed.await.expect("fed");
-        Ok(Output { code: output.status.code().unwrap_or(255), cut: output.stdout.len() > limit, stdout: output.stdout.into(), stderr: output.stderr.into() })
-    }
-    async fn release(&self, _repository: RepositoryId) {}
 }
 
 /// Runs git as a person would, and answers what it printed.

@@ -1,6 +1,7 @@
-//! How one git call is run: what it may see, what it is given, what it answers.
+//! One call of git: what it may see, what it is given, what it answers. `sandboxed` runs it.
+//!
+//! Scripts find their folders in `$GIT_DIR` (the bare repository), `$CHECKOUTS` and, for an import from a folder, `$SOURCE`.
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use domain::egress::HostPort;
 use domain::limits::GIT_SECONDS_MAX;
@@ -10,16 +11,6 @@ use std::time::Duration;
 
 /// Answers of ordinary plumbing stay far below this.
 pub const OUTPUT_BYTES_MAX: usize = 64 << 20;
-
-/// Runs calls where they see one repository and nothing else of ours.
-///
-/// Scripts find their folders in `$GIT_DIR` (the bare repository), `$CHECKOUTS` and, for an import from a folder, `$SOURCE`.
-#[async_trait]
-pub trait Runner: Send + Sync {
-    async fn run(&self, place: &Place, call: Call) -> Result<Output>;
-    /// Lets go of whatever is kept warm for the repository.
-    async fn release(&self, repository: RepositoryId);
-}
 
 #[derive(Clone, Debug)]
 pub struct Place {
