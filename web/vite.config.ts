@@ -22,7 +22,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { port: 5174, proxy: { "/api": "http://127.0.0.1:8001" } },
-  preview: { headers: { "Content-Security-Policy": contentSecurityPolicy } },
+  server: { port: 5174, proxy: { "^/api/": "http://127.0.0.1:8001" } },
+  preview: { proxy: {}, headers: { "Content-Security-Policy": contentSecurityPolicy } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

@@ -15,7 +15,7 @@ const SEQUENCE = new RegExp(
     String.raw`${ESC}\[([0-9;]*)m`,
     String.raw`${ESC}\[[0-9;?]*[A-Za-ln-z]`,
     String.raw`${ESC}\][^${BELL}${ESC}]*(?:${BELL}|${ESC}\\)`,
-    String.raw`${ESC}[()][A-Z0-9]`,
+    `${ESC}[()][A-Z0-9]`,
   ].join("|"),
   "g",
 );

@@ -1,0 +1,212 @@
+// Every screen in every state, and what the server answers there.
+
+import type { Page } from "playwright-core";
+import type { RunDetail, RunEvent } from "../src/api/types";
+import { doneEvents, failedEvents, liveEvents, longDiff } from "./fixtures/events";
+import { emptyInbox, inbox } from "./fixtures/inbox";
+import * as story from "./fixtures/story";
+
+/** A value answers 200; a number alone is that status; `pending` never answers. */
+export type Answer = unknown;
+export const pending = Symbol("pending");
+export const problem = (status: number, detail: string, code = "error") => ({
+  __problem: { status, detail, code },
+});
+
+export interface Scene {
+  name: string;
+  path: string;
+  answers?: Record<string, Answer>;
+  events?: RunEvent[];
+  /** What to do before the picture. */
+  act?: (page: Page) => Promise<void>;
+}
+
+export const everywhere: Record<string, Answer> = {
+  "/api/auth/me/": story.user,
+  "/api/auth/settings/": story.user.auth,
+  "/api/system/": story.system,
+  "/api/inbox/": inbox,
+  "/api/incidents/": story.incidents,
+  "/api/incidents/incident-41/": story.incidentDetail,
+  "/api/runs/": story.runs,
+  "/api/runs/run-318/": story.liveRun,
+  "/api/runs/run-316/": story.unprovenRun,
+  "/api/runs/run-312/": story.failedRun,
+  "/api/merge-requests/": story.mergeRequests,
+  "/api/merge-requests/mr-57/": story.provenMergeRequest,
+  "/api/merge-requests/mr-55/": story.unprovenMergeRequest,
+  "/api/repository-links/": story.repositoryLinks,
+  "/api/alert-sources/": story.alertSources,
+  "/api/api-keys/": story.apiKeys,
+};
+
+const nothing = {
+  "/api/inbox/": emptyInbox,
+  "/api/incidents/": [],
+  "/api/runs/": [],
+  "/api/merge-requests/": [],
+  "/api/repository-links/": [],
+  "/api/alert-sources/": [],
+  "/api/api-keys/": [],
+};
+
+const signedOut = { "/api/auth/me/": problem(403, "Sign in first.", "unauthenticated") };
+const done: RunDetail = { ...story.provenRun, events: doneEvents };
+const click =
+  (name: string | RegExp, role: "button" | "tab" | "link" = "button") =>
+  async (page: Page) => {
+    await page.getByRole(role, { name }).first().click();
+  };
+
+export const scenes: Scene[] = [
+  { name: "sign-in", path: "/sign-in", answers: signedOut },
+  {
+    name: "sign-in-first",
+    path: "/sign-in",
+    answers: { ...signedOut, "/api/auth/settings/": { ...story.user.auth, first_start: true } },
+  },
+  {
+    name: "sign-in-refused",
+    path: "/sign-in",
+    answers: { ...signedOut, "/api/auth/login/": problem(401, "The name or the password is wrong.") },
+    act: async (page) => {
+      await page.getByLabel("Name").fill("ines");
+      await page.getByLabel("Password", { exact: true }).fill("not this one");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  { name: "first-start", path: "/", answers: nothing },
+  { name: "inbox", path: "/" },
+  { name: "inbox-loading", path: "/", answers: { "/api/inbox/": pending } },
+  {
+    name: "inbox-error",
+    path: "/",
+    answers: {
+      "/api/inbox/": problem(
+        503,
+        "The database is locked by a backup. It answers again when the backup ends.",
+      ),
+    },
+  },
+  {
+    name: "palette",
+    path: "/",
+    act: async (page) => page.keyboard.press("Control+k").then(() => page.getByRole("combobox").waitFor()),
+  },
+  {
+    name: "keys",
+    path: "/",
+    act: async (page) => page.keyboard.press("?").then(() => page.getByRole("dialog").waitFor()),
+  },
+  { name: "incidents", path: "/incidents" },
+  { name: "incidents-empty", path: "/incidents", answers: nothing },
+  { name: "incident-live", path: "/incidents/incident-41", events: liveEvents },
+  {
+    name: "incident-proven",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...story.incidentDetail,
+        state: "fix_proposed",
+        run: story.provenSummary,
+      },
+      "/api/runs/run-318/": story.provenRun,
+    },
+  },
+  {
+    name: "incident-no-run",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...story.incidentDetail,
+        ...story.incidents[2],
+        id: "incident-41",
+        run: null,
+        runs: [],
+      },
+    },
+  },
+  {
+    name: "incident-long-name",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": { ...story.incidentDetail, ...story.incidents[3], id: "incident-41" },
+      "/api/runs/run-318/": story.provenRun,
+    },
+  },
+  {
+    name: "incident-missing",
+    path: "/incidents/nowhere",
+    answers: {
+      "/api/incidents/nowhere/": problem(404, "There is no incident `nowhere` in your workspaces."),
+    },
+  },
+  { name: "runs", path: "/runs" },
+  { name: "runs-empty", path: "/runs", answers: nothing },
+  { name: "run-live", path: "/runs/run-318", events: liveEvents },
+  { name: "run-loading", path: "/runs/run-318", answers: { "/api/runs/run-318/": pending } },
+  { name: "run-activity", path: "/runs/run-318?tab=activity", events: liveEvents },
+  { name: "run-diff", path: "/runs/run-318?tab=diff", events: liveEvents },
+  { name: "run-log", path: "/runs/run-318?tab=log", events: liveEvents },
+  { name: "run-steps", path: "/runs/run-318?tab=steps", events: liveEvents },
+  { name: "run-proven", path: "/runs/run-318", answers: { "/api/runs/run-318/": done } },
+  { name: "run-unproven", path: "/runs/run-316?tab=proof" },
+  {
+    name: "run-failed",
+    path: "/runs/run-312?tab=activity",
+    answers: { "/api/runs/run-312/": { ...story.failedRun, events: failedEvents } },
+  },
+  { name: "merge-requests", path: "/merge-requests" },
+  { name: "merge-requests-empty", path: "/merge-requests", answers: nothing },
+  { name: "merge-request-proven", path: "/merge-requests/mr-57" },
+  { name: "merge-request-diff", path: "/merge-requests/mr-57?tab=diff" },
+  { name: "merge-request-mutants", path: "/merge-requests/mr-57", act: click(/^Show 7/) },
+  { name: "merge-request-unproven", path: "/merge-requests/mr-55" },
+  { name: "merge-request-unproven-diff", path: "/merge-requests/mr-55?tab=diff" },
+  { name: "merge-request-override", path: "/merge-requests/mr-55", act: click("Override with a reason…") },
+  {
+    name: "merge-request-merged",
+    path: "/merge-requests/mr-57",
+    answers: { "/api/merge-requests/mr-57/": story.mergedMergeRequest },
+  },
+  {
+    name: "merge-request-long-diff",
+    path: "/merge-requests/mr-57?tab=diff",
+    answers: {
+      "/api/merge-requests/mr-57/": {
+        ...story.provenMergeRequest,
+        diff: longDiff(),
+        additions: 5_094,
+        files_changed: 28,
+        title:
+          "Take every conversion rate of the settlement ledger from one table instead of twenty-four adapters that each keep a rounded copy of their own",
+      },
+    },
+  },
+  { name: "repositories", path: "/repositories" },
+  { name: "repositories-empty", path: "/repositories", answers: nothing },
+  { name: "repositories-new", path: "/repositories?new=true" },
+  { name: "alert-sources", path: "/alert-sources" },
+  { name: "alert-sources-new", path: "/alert-sources?new=true" },
+  { name: "alert-source", path: "/alert-sources", act: click("checkout") },
+  { name: "api-keys", path: "/api-keys" },
+  {
+    name: "api-key-once",
+    path: "/api-keys",
+    answers: {
+      "POST /api/api-keys/": {
+        ...story.apiKeys[0],
+        name: "toolkit",
+        key: "u3Jd0q9wXzq1m2VtH7yPq0n4Rk8bLs6cFe5aGx1TzWE",
+      },
+    },
+    act: async (page) => {
+      await page.getByRole("button", { name: "New key" }).filter({ visible: true }).click();
+      await page.getByRole("textbox", { name: "Name" }).fill("toolkit");
+      await page.getByRole("button", { name: "Create the key" }).click();
+      await page.getByText("only time the key is shown").waitFor();
+    },
+  },
+];
