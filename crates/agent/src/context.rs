@@ -37,9 +37,7 @@ pub fn close_open_calls(history: &mut Vec<Message>) {
 fn bytes(message: &Message) -> usize {
     match message {
         Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text.len(),
-        Message::Assistant { text, tool_calls } => {
-            text.len() + tool_calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>()
-        }
+        Message::Assistant { text, tool_calls } => text.len() + tool_calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>(),
     }
 }
 
@@ -47,7 +45,8 @@ fn shorten(message: &mut Message) {
     match message {
         Message::Tool { text, .. } if text.len() > 2 * REMAINS_BYTES => {
             let left_out = text.len();
-            *text = format!("{}\n[… output of {left_out} bytes dropped to save room; run it again if needed]", text::head(text, REMAINS_BYTES));
+            *text =
+                format!("{}\n[… output of {left_out} bytes dropped to save room; run it again if needed]", text::head(text, REMAINS_BYTES));
         }
         // Arguments must stay JSON, so a long one is replaced as a whole.
         Message::Assistant { tool_calls, .. } => {

@@ -83,13 +83,7 @@ pub async fn run(turn: TurnContext) -> Outcome {
         ended = worker.work() => ended,
     };
     context::close_open_calls(&mut worker.history);
-    Outcome {
-        final_message: worker.final_message,
-        ended,
-        steps: worker.steps,
-        usage: worker.usage,
-        history: worker.history,
-    }
+    Outcome { final_message: worker.final_message, ended, steps: worker.steps, usage: worker.usage, history: worker.history }
 }
 
 async fn cancelled(cancel: &mut watch::Receiver<bool>) {
@@ -186,7 +180,9 @@ impl Worker {
             };
             if retry::is_too_long(&error) && budget > 32 << 10 {
                 budget /= 2;
-                self.ground.tell(AgentEvent::Note { text: "the conversation was too long for the model; old output is dropped".into() }).await;
+                self.ground
+                    .tell(AgentEvent::Note { text: "the conversation was too long for the model; old output is dropped".into() })
+                    .await;
                 continue;
             }
             let Some(wait) = retry::wait(&error, attempt) else { return Err(error) };

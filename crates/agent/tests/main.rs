@@ -77,10 +77,14 @@ async fn a_turn_reads_edits_runs_and_tells() {
     assert_eq!(outcome.ended, TurnEnd::Finished);
     assert_eq!((outcome.final_message.as_str(), outcome.steps), ("It subtracted.", 9));
     assert!(outcome.usage.total() > 100);
-    let results: Vec<&str> = outcome.history.iter().filter_map(|m| match m {
-        Message::Tool { text, .. } => Some(text.as_str()),
-        _ => None,
-    }).collect();
+    let results: Vec<&str> = outcome
+        .history
+        .iter()
+        .filter_map(|m| match m {
+            Message::Tool { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(results[0], "Noted; 1 open.");
     assert_eq!(results[1], "calc.py");
     assert_eq!(results[2], "calc.py:2:    return a - b");
@@ -88,10 +92,13 @@ async fn a_turn_reads_edits_runs_and_tells() {
     assert_eq!(results[4], "    1\tdef add(a, b):\n    2\t    return a - b\n");
     assert!(results[7].contains("fine\n") && results[7].contains("bad\n") && results[7].ends_with("[exit code 3]"), "{}", results[7]);
     let events = drained(bench.events);
-    let diffs: Vec<_> = events.iter().filter_map(|e| match e {
-        AgentEvent::FileChanged { path, diff } => Some((path.as_str(), diff.as_str())),
-        _ => None,
-    }).collect();
+    let diffs: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            AgentEvent::FileChanged { path, diff } => Some((path.as_str(), diff.as_str())),
+            _ => None,
+        })
+        .collect();
     assert_eq!(diffs[0].0, "calc.py");
     assert!(diffs[0].1.contains("-    return a - b\n+    return a + b"));
     assert_eq!(diffs[1].0, "tests/test_calc.py");

@@ -24,10 +24,21 @@ pub struct ChatRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Message {
-    System { text: String },
-    User { text: String },
-    Assistant { text: String, #[serde(default)] tool_calls: Vec<ToolCall> },
-    Tool { call_id: String, text: String },
+    System {
+        text: String,
+    },
+    User {
+        text: String,
+    },
+    Assistant {
+        text: String,
+        #[serde(default)]
+        tool_calls: Vec<ToolCall>,
+    },
+    Tool {
+        call_id: String,
+        text: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,8 +80,14 @@ pub enum ChatEvent {
     /// What some models show of their reasoning.
     Thinking(String),
     /// Opens the call; its `arguments` are still empty.
-    ToolCall { index: usize, call: ToolCall },
-    ToolArguments { index: usize, text: String },
+    ToolCall {
+        index: usize,
+        call: ToolCall,
+    },
+    ToolArguments {
+        index: usize,
+        text: String,
+    },
     Finish(Finish),
     Usage(Usage),
 }

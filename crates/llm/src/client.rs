@@ -120,8 +120,7 @@ impl ChatClient {
     async fn send_stream(&self, open: &Opener, body: Bytes) -> Result<Answer> {
         let unreachable = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Unreachable, format!("no way to the model: {e}"));
         let stream = open().await.map_err(|e| unreachable(&e))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(&e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(&e))?;
         let guard = AbortOnDrop(tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "model connection ended early");
@@ -219,14 +218,8 @@ struct Reading {
 }
 
 fn read_stream(body: BoxStream<'static, Result<Bytes>>, idle_timeout: Duration) -> BoxStream<'static, Result<ChatEvent>> {
-    let reading = Reading {
-        body,
-        events: sse::Reader::new(),
-        reader: StreamReader::default(),
-        ready: VecDeque::new(),
-        ended: false,
-        bytes: 0,
-    };
+    let reading =
+        Reading { body, events: sse::Reader::new(), reader: StreamReader::default(), ready: VecDeque::new(), ended: false, bytes: 0 };
     futures::stream::unfold(reading, move |mut reading| async move {
         loop {
             if let Some(event) = reading.ready.pop_front() {

@@ -33,11 +33,7 @@ pub struct Reading {
 impl Reading {
     /// What to book: the provider's figures, or an upper bound when the stream was cut before it gave any.
     pub fn usage_or_bound(&self, request_bytes: u64) -> Usage {
-        self.usage.unwrap_or(Usage {
-            input_tokens: request_bytes,
-            output_tokens: self.output_bytes,
-            ..Usage::default()
-        })
+        self.usage.unwrap_or(Usage { input_tokens: request_bytes, output_tokens: self.output_bytes, ..Usage::default() })
     }
 }
 
@@ -49,7 +45,7 @@ impl Gauge {
     pub fn read(&self) -> Reading {
         self.lock().clone()
     }
-    /// For answers whose maker knows the figures beforehand.
+    /// For answers whose figures are known beforehand, such as a refusal that costs nothing.
     pub(crate) fn preset(&self, usage: Option<Usage>) {
         self.lock().usage = usage;
     }
@@ -127,7 +123,7 @@ impl Meter {
 
 fn read_whole(dialect: Dialect, body: &[u8], reading: &mut Reading) {
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return };
-    reading.usage = parse_usage(dialect, &value["usage"]);
+    reading.usage = parse_usage(dialect, &value["usage"]).or(reading.usage);
     reading.model = value["model"].as_str().map(str::to_string);
     reading.finished = value.get("choices").is_some() || value.get("output").is_some();
     reading.failed = value.get("error").is_some_and(|e| !e.is_null());

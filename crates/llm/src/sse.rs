@@ -109,8 +109,7 @@ pub fn write(name: &str, data: &str) -> String {
 mod tests {
     use super::*;
 
-    const STREAM: &[u8] =
-        b": hello\r\nevent: a\r\ndata: one\r\n\r\ndata: {\"x\":1}\ndata:two\n\nid: 3\n\ndata: \xc3\xa4\n\ndata: last";
+    const STREAM: &[u8] = b": hello\r\nevent: a\r\ndata: one\r\n\r\ndata: {\"x\":1}\ndata:two\n\nid: 3\n\ndata: \xc3\xa4\n\ndata: last";
 
     fn expected() -> Vec<Event> {
         let event = |name: &str, data: &str| Event { name: name.into(), data: data.into() };

@@ -53,11 +53,7 @@ fn openai(base_url: String) -> Arc<dyn Provider> {
 
 fn request(dialect: Dialect, body: &str) -> RawRequest {
     let headers = [("authorization", "Bearer run-token"), ("cookie", "a=b"), ("x-codex-turn-metadata", "{}"), ("openai-beta", "x")];
-    RawRequest {
-        dialect,
-        body: Bytes::from(body.to_string()),
-        headers: headers.map(|(n, v)| (n.to_string(), v.to_string())).to_vec(),
-    }
+    RawRequest { dialect, body: Bytes::from(body.to_string()), headers: headers.map(|(n, v)| (n.to_string(), v.to_string())).to_vec() }
 }
 
 const STREAM: &str = concat!(
@@ -68,7 +64,10 @@ const STREAM: &str = concat!(
 #[tokio::test]
 async fn bytes_pass_unchanged_and_headers_are_built_afresh() {
     let answer: &'static str = Box::leak(
-        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nset-cookie: x=y\r\nopenai-model: m\r\nconnection: close\r\n\r\n{STREAM}").into_boxed_str(),
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nset-cookie: x=y\r\nopenai-model: m\r\nconnection: close\r\n\r\n{STREAM}"
+        )
+        .into_boxed_str(),
     );
     let (url, asked) = upstream(answer).await;
     let body = r#"{ "model":"m",  "stream":true,"n":1.0,"input":"hé" }"#;
@@ -114,7 +113,9 @@ async fn refusals_pass_but_neither_the_key_nor_a_redirect_does() {
     let response = openai(url).call(request(Dialect::Responses, r#"{"model":"m"}"#)).await.unwrap();
     assert_eq!(response.status, 429);
     assert_eq!(response.headers, [("retry-after".to_string(), "7".to_string())]);
+    let gauge = response.gauge.clone();
     assert_eq!(response.collect(1 << 20).await.unwrap(), "{\"error\":\"key [key] is slow\"}");
+    assert_eq!(gauge.read().usage_or_bound(1000).total(), 0);
 
     let answer = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n";
     let (url, _asked) = upstream(answer).await;

@@ -58,9 +58,7 @@ fn replaced(text: &str, old: &str, new: &str, all: bool) -> Result<(String, usiz
     }
     match text.matches(old).count() {
         0 => Err("old_string is not in the file; read it and copy the text exactly".into()),
-        count if count > 1 && !all => {
-            Err(format!("old_string is there {count} times; add the lines around it, or set replace_all"))
-        }
+        count if count > 1 && !all => Err(format!("old_string is there {count} times; add the lines around it, or set replace_all")),
         count => Ok((text.replace(old, new), count)),
     }
 }

@@ -86,11 +86,8 @@ impl Sandbox for Folder {
         let mut process = self.spawn(command).await?;
         drop(process.stdin);
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let (_, _, exit) = tokio::join!(
-            process.stdout.read_to_end(&mut stdout),
-            process.stderr.read_to_end(&mut stderr),
-            process.control.wait()
-        );
+        let (_, _, exit) =
+            tokio::join!(process.stdout.read_to_end(&mut stdout), process.stderr.read_to_end(&mut stderr), process.control.wait());
         let (stdout, stderr) = (stdout.into(), stderr.into());
         Ok(ExecOutput { exit: exit?, stdout, stderr, stdout_dropped: 0, stderr_dropped: 0, duration: started.elapsed() })
     }

@@ -6,8 +6,8 @@ pub mod folder;
 
 use async_trait::async_trait;
 use domain::egress::{BoxStream, Door, Doors, Peer};
-use llm::providers::{self, Provider, RawRequest, Settings};
 use llm::Dialect;
+use llm::providers::{self, Provider, RawRequest, Settings};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -6,6 +6,7 @@
 pub mod openai;
 pub mod scripted;
 
+use crate::chat::Usage;
 use crate::error::{Error, Result};
 use crate::meter::{Gauge, Meter};
 use crate::wire::Dialect;
@@ -109,6 +110,10 @@ impl RawResponse {
     fn metered(dialect: Dialect, status: u16, content_type: String, headers: Vec<(String, String)>, body: BodyStream) -> Self {
         let meter = Meter::new(dialect, &content_type);
         let gauge = meter.gauge();
+        if status >= 400 {
+            // Nobody bills a refusal; without this it would be booked at its upper bound.
+            gauge.preset(Some(Usage::default()));
+        }
         RawResponse { status, content_type, headers, body: Box::pin(Metered { body, meter }), gauge }
     }
 

@@ -20,8 +20,17 @@ const ERROR_BYTES_MAX: usize = 64 << 10;
 
 /// Client headers that change what the server does. What describes the client's machine stays behind.
 const PASSED_UP: &[&str] = &["openai-beta", "originator", "version", "x-codex-beta-features", "session-id", "session_id"];
-const PASSED_DOWN: &[&str] = &["retry-after", "retry-after-ms", "x-should-retry", "x-request-id", "openai-model",
-    "openai-processing-ms", "x-models-etag", "x-reasoning-included", "x-codex-turn-state"];
+const PASSED_DOWN: &[&str] = &[
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "x-request-id",
+    "openai-model",
+    "openai-processing-ms",
+    "x-models-etag",
+    "x-reasoning-included",
+    "x-codex-turn-state",
+];
 const PASSED_DOWN_PREFIXES: &[&str] = &["x-ratelimit-", "x-codex-primary-", "x-codex-secondary-"];
 
 fn build(settings: Settings) -> Result<Arc<dyn Provider>> {
@@ -221,10 +230,7 @@ mod tests {
     #[test]
     fn usage_is_asked_for_without_touching_the_rest() {
         let body = Bytes::from_static(br#" {"model":"m","temperature":1.0,"stream":true}"#);
-        assert_eq!(
-            with_usage_asked(&body),
-            r#" {"stream_options":{"include_usage":true},"model":"m","temperature":1.0,"stream":true}"#
-        );
+        assert_eq!(with_usage_asked(&body), r#" {"stream_options":{"include_usage":true},"model":"m","temperature":1.0,"stream":true}"#);
         let body = Bytes::from_static(br#"{"stream_options":{"x":1}}"#);
         assert_eq!(with_usage_asked(&body), r#"{"stream_options":{"x":1,"include_usage":true}}"#);
     }

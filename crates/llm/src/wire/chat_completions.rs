@@ -306,8 +306,7 @@ impl StreamReader {
             self.finished = true;
             return Ok(Vec::new());
         }
-        let chunk: Value =
-            serde_json::from_str(data).map_err(|e| Error::protocol(format!("the model sent a broken event: {e}")))?;
+        let chunk: Value = serde_json::from_str(data).map_err(|e| Error::protocol(format!("the model sent a broken event: {e}")))?;
         if let Some(error) = chunk.get("error").filter(|e| !e.is_null()) {
             return Err(Error::protocol(format!("the model's server failed in mid-answer: {}", error_text(error))));
         }
@@ -378,7 +377,12 @@ mod tests {
     fn reply() -> Reply {
         Reply {
             text: "Looking.".into(),
-            tool_calls: vec![ToolCall { id: "c1".into(), name: "bash".into(), arguments: "{\"command\":\"ls\"}".into(), ..ToolCall::default() }],
+            tool_calls: vec![ToolCall {
+                id: "c1".into(),
+                name: "bash".into(),
+                arguments: "{\"command\":\"ls\"}".into(),
+                ..ToolCall::default()
+            }],
             finish: Finish::ToolCalls,
             usage: Some(Usage { input_tokens: 9, cached_input_tokens: 2, output_tokens: 4, reasoning_tokens: 1 }),
             ..Reply::default()

@@ -79,8 +79,7 @@ pub fn peek(body: &[u8]) -> Result<Peek> {
         #[serde(default)]
         r#type: Option<String>,
     }
-    let body: Body = serde_json::from_slice(body)
-        .map_err(|e| Error::invalid(format!("the request body is not a model request: {e}")))?;
+    let body: Body = serde_json::from_slice(body).map_err(|e| Error::invalid(format!("the request body is not a model request: {e}")))?;
     Ok(Peek {
         model: body.model,
         stream: body.stream.unwrap_or(false),
@@ -111,8 +110,7 @@ pub fn without_hosted_tools(body: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads a whole request into neutral words.
 pub fn parse_request(dialect: Dialect, body: &[u8]) -> Result<ChatRequest> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|e| Error::invalid(format!("the request body is not JSON: {e}")))?;
+    let value: Value = serde_json::from_slice(body).map_err(|e| Error::invalid(format!("the request body is not JSON: {e}")))?;
     if !value.is_object() {
         return Err(Error::invalid("the request body is not a JSON object"));
     }
@@ -149,9 +147,7 @@ pub enum StreamWriter {
 impl StreamWriter {
     pub fn new(dialect: Dialect, stamp: Stamp, include_usage: bool) -> Self {
         match dialect {
-            Dialect::ChatCompletions => {
-                StreamWriter::ChatCompletions(chat_completions::StreamWriter::new(stamp, include_usage))
-            }
+            Dialect::ChatCompletions => StreamWriter::ChatCompletions(chat_completions::StreamWriter::new(stamp, include_usage)),
             Dialect::Responses => StreamWriter::Responses(responses::StreamWriter::new(stamp)),
         }
     }
@@ -185,10 +181,8 @@ fn content_text(content: Option<&Value>) -> String {
     match content {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
-            let texts: Vec<&str> = parts
-                .iter()
-                .filter_map(|part| part.as_str().or_else(|| part.get("text").and_then(Value::as_str)))
-                .collect();
+            let texts: Vec<&str> =
+                parts.iter().filter_map(|part| part.as_str().or_else(|| part.get("text").and_then(Value::as_str))).collect();
             texts.join("\n")
         }
         _ => String::new(),

@@ -60,10 +60,9 @@ fn parse_item(item: &Value, messages: &mut Vec<Message>) {
         "local_shell_call" | "shell_call" | "apply_patch_call" | "tool_search_call" => {
             assistant_calls(messages, item, ToolKind::Function, "action");
         }
-        _ if kind.ends_with("_output") => messages.push(Message::Tool {
-            call_id: text_of(item, "call_id"),
-            text: content_text(item.get("output")),
-        }),
+        _ if kind.ends_with("_output") => {
+            messages.push(Message::Tool { call_id: text_of(item, "call_id"), text: content_text(item.get("output")) })
+        }
         // Reasoning, hosted tools and whatever comes next say nothing that is needed here.
         _ => {}
     }
@@ -174,20 +173,12 @@ enum OpenKind {
 
 impl StreamWriter {
     pub fn new(stamp: Stamp) -> Self {
-        StreamWriter {
-            stamp,
-            sequence: 0,
-            output: Vec::new(),
-            open: None,
-            finish: Finish::Stop,
-            usage: Usage::default(),
-        }
+        StreamWriter { stamp, sequence: 0, output: Vec::new(), open: None, finish: Finish::Stop, usage: Usage::default() }
     }
 
     pub fn start(&mut self) -> String {
         let response = self.response(false);
-        self.emit("response.created", json!({"response": response}))
-            + &self.emit("response.in_progress", json!({"response": response}))
+        self.emit("response.created", json!({"response": response})) + &self.emit("response.in_progress", json!({"response": response}))
     }
 
     pub fn event(&mut self, event: ChatEvent) -> String {
@@ -398,7 +389,13 @@ mod tests {
             text: "Looking.".into(),
             tool_calls: vec![
                 ToolCall { id: "c1".into(), name: "exec_command".into(), arguments: "{\"cmd\":\"ls\"}".into(), ..ToolCall::default() },
-                ToolCall { id: "c2".into(), name: "apply_patch".into(), arguments: "*** Begin".into(), kind: ToolKind::Custom, namespace: None },
+                ToolCall {
+                    id: "c2".into(),
+                    name: "apply_patch".into(),
+                    arguments: "*** Begin".into(),
+                    kind: ToolKind::Custom,
+                    namespace: None,
+                },
             ],
             finish: Finish::ToolCalls,
             usage: Some(Usage { input_tokens: 9, cached_input_tokens: 2, output_tokens: 4, reasoning_tokens: 1 }),
@@ -411,18 +408,21 @@ mod tests {
         assert_eq!((request.model.as_str(), request.stream), ("mock-model", true));
         let users = request.messages.iter().filter(|m| matches!(m, Message::User { .. })).count();
         assert_eq!(users, 2);
-        let Some(Message::Assistant { text, tool_calls }) = request.messages.iter().find(|m| matches!(m, Message::Assistant { .. }))
-        else {
+        let Some(Message::Assistant { text, tool_calls }) = request.messages.iter().find(|m| matches!(m, Message::Assistant { .. })) else {
             panic!("no assistant message");
         };
         assert_eq!((text.as_str(), tool_calls.len()), ("I look first.", 2));
         assert_eq!(tool_calls[1].kind, ToolKind::Custom);
         let names: Vec<_> = request.tools.iter().map(|t| (t.namespace.as_deref(), t.name.as_str())).collect();
         assert_eq!(names, [(None, "exec_command"), (None, "apply_patch"), (Some("multi_agent_v1"), "spawn_agent")]);
-        let outputs: Vec<_> = request.messages.iter().filter_map(|m| match m {
-            Message::Tool { text, .. } => Some(text.as_str()),
-            _ => None,
-        }).collect();
+        let outputs: Vec<_> = request
+            .messages
+            .iter()
+            .filter_map(|m| match m {
+                Message::Tool { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
         assert_eq!(outputs, ["calc.py", "Done"]);
     }
 
@@ -434,15 +434,34 @@ mod tests {
         text += &writer.end();
         let events = sse::Reader::new().push(text.as_bytes());
         let names: Vec<_> = events.iter().map(|e| e.name.strip_prefix("response.").unwrap()).collect();
-        assert_eq!(names, [
-            "created", "in_progress",
-            "output_item.added", "reasoning_summary_part.added", "reasoning_summary_text.delta",
-            "reasoning_summary_text.done", "reasoning_summary_part.done", "output_item.done",
-            "output_item.added", "content_part.added", "output_text.delta", "output_text.done", "content_part.done", "output_item.done",
-            "output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done",
-            "output_item.added", "custom_tool_call_input.delta", "custom_tool_call_input.done", "output_item.done",
-            "completed",
-        ]);
+        assert_eq!(
+            names,
+            [
+                "created",
+                "in_progress",
+                "output_item.added",
+                "reasoning_summary_part.added",
+                "reasoning_summary_text.delta",
+                "reasoning_summary_text.done",
+                "reasoning_summary_part.done",
+                "output_item.done",
+                "output_item.added",
+                "content_part.added",
+                "output_text.delta",
+                "output_text.done",
+                "content_part.done",
+                "output_item.done",
+                "output_item.added",
+                "function_call_arguments.delta",
+                "function_call_arguments.done",
+                "output_item.done",
+                "output_item.added",
+                "custom_tool_call_input.delta",
+                "custom_tool_call_input.done",
+                "output_item.done",
+                "completed",
+            ]
+        );
         for (at, event) in events.iter().enumerate() {
             let data: Value = serde_json::from_str(&event.data).unwrap();
             assert_eq!(data["type"], event.name);
@@ -454,8 +473,11 @@ mod tests {
         assert_eq!(output[2]["call_id"], "c1");
         assert_eq!(output[2]["arguments"], "{\"cmd\":\"ls\"}");
         assert_eq!(output[3]["input"], "*** Begin");
-        assert_eq!(last["response"]["usage"], json!({"input_tokens": 9, "input_tokens_details": {"cached_tokens": 2},
-            "output_tokens": 4, "output_tokens_details": {"reasoning_tokens": 1}, "total_tokens": 13}));
+        assert_eq!(
+            last["response"]["usage"],
+            json!({"input_tokens": 9, "input_tokens_details": {"cached_tokens": 2},
+            "output_tokens": 4, "output_tokens_details": {"reasoning_tokens": 1}, "total_tokens": 13})
+        );
         assert_eq!(render_reply(&reply(), &Stamp { id: "1".into(), model: "m".into(), created: 5 }), last["response"]);
     }
 

@@ -71,7 +71,9 @@ impl Executor for Codex {
     }
     async fn unavailable(&self) -> Option<String> {
         let Some(prefix) = &self.prefix else {
-            return Some("no folder with Codex is configured; install it with `npm install --prefix DIR @openai/codex` and name DIR".into());
+            return Some(
+                "no folder with Codex is configured; install it with `npm install --prefix DIR @openai/codex` and name DIR".into(),
+            );
         };
         package(prefix).is_none().then(|| {
             let prefix = prefix.display();
@@ -104,7 +106,9 @@ impl Codex {
 
     fn command(&self, turn: &Turn, before: &Session, package: &str) -> Command {
         let mut argv = vec![format!("{package}/bin/codex"), "exec".to_string()];
-        argv.extend(["--json", "--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check", "--ignore-user-config"].map(String::from));
+        argv.extend(
+            ["--json", "--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check", "--ignore-user-config"].map(String::from),
+        );
         argv.extend(["-C".to_string(), turn.workspace.clone(), "-m".to_string(), turn.model.model.clone()]);
         for setting in self.settings(turn.model.reasoning_effort.as_deref()) {
             argv.extend(["-c".to_string(), setting]);
@@ -229,11 +233,8 @@ impl Driving {
     async fn read(&mut self, mut stdout: Box<dyn AsyncRead + Send + Unpin>) -> Option<TurnEnd> {
         let mut buffer = BytesMut::with_capacity(64 << 10);
         loop {
-            let patience = if self.stream.is_running_a_command() {
-                COMMAND_SILENCE
-            } else {
-                Duration::from_secs(limits::AGENT_SILENCE_SECONDS_MAX)
-            };
+            let patience =
+                if self.stream.is_running_a_command() { COMMAND_SILENCE } else { Duration::from_secs(limits::AGENT_SILENCE_SECONDS_MAX) };
             match tokio::time::timeout(patience, stdout.read_buf(&mut buffer)).await {
                 Err(_) => return Some(TurnEnd::Failed(format!("Codex said nothing for {} s", patience.as_secs()))),
                 Ok(Err(error)) => return Some(TurnEnd::Failed(format!("Codex's output broke off: {error}"))),

@@ -25,15 +25,18 @@ fn exited(code: i32) -> Ended {
 fn a_turn_is_read_into_events() {
     let (stream, events) = read(FIRST_TURN);
     assert_eq!(stream.thread(), THREAD);
-    let kinds: Vec<&str> = events.iter().map(|event| match event {
-        AgentEvent::Message { .. } => "message",
-        AgentEvent::CommandStarted { .. } => "started",
-        AgentEvent::CommandFinished { .. } => "finished",
-        AgentEvent::FileChanged { .. } => "file",
-        AgentEvent::Plan { .. } => "plan",
-        AgentEvent::Note { .. } => "note",
-        other => panic!("{other:?}"),
-    }).collect();
+    let kinds: Vec<&str> = events
+        .iter()
+        .map(|event| match event {
+            AgentEvent::Message { .. } => "message",
+            AgentEvent::CommandStarted { .. } => "started",
+            AgentEvent::CommandFinished { .. } => "finished",
+            AgentEvent::FileChanged { .. } => "file",
+            AgentEvent::Plan { .. } => "plan",
+            AgentEvent::Note { .. } => "note",
+            other => panic!("{other:?}"),
+        })
+        .collect();
     assert_eq!(kinds, ["note", "message", "started", "finished", "plan", "file", "message"]);
     let AgentEvent::CommandFinished { command, exit_code, duration_ms, output, .. } = &events[3] else { unreachable!() };
     assert_eq!((command.as_str(), *exit_code, *duration_ms), ("grep -n 'return' calc.py", 0, 10));
@@ -141,11 +144,16 @@ async fn a_silent_program_ends_at_the_deadline() {
     assert_eq!(outcome.session, None);
 }
 
+fn prefix() -> &'static str {
+    const PREFIX: Option<&str> = option_env!("ASTRAFORGE_CODEX_PREFIX");
+    PREFIX.expect("ASTRAFORGE_CODEX_PREFIX must be set when the test is built")
+}
+
 /// With the real program: `ASTRAFORGE_CODEX_PREFIX=DIR cargo test -p integrations codex -- --ignored`.
 #[tokio::test]
 #[ignore = "needs an installed Codex"]
 async fn the_real_program_fixes_a_file_and_resumes() {
-    let prefix = option_env!("ASTRAFORGE_CODEX_PREFIX").expect("set ASTRAFORGE_CODEX_PREFIX when building the test");
+    let prefix = prefix();
     let package = package(Path::new(prefix)).expect("an installed Codex");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("calc.py"), "def add(a, b):\n    return a - b\n").unwrap();
@@ -168,11 +176,62 @@ async fn the_real_program_fixes_a_file_and_resumes() {
     assert_eq!(outcome.ended, TurnEnd::Finished, "{seen:#?}");
     assert_eq!(outcome.final_message, "It subtracted.");
     assert!(std::fs::read_to_string(folder.path().join("calc.py")).unwrap().contains("a + b"));
-    assert!(seen.iter().any(|e| matches!(e, AgentEvent::FileChanged { path, diff } if path == "calc.py" && diff.contains("+    return a + b"))), "{seen:#?}");
+    assert!(
+        seen.iter().any(|e| matches!(e, AgentEvent::FileChanged { path, diff } if path == "calc.py" && diff.contains("+    return a + b"))),
+        "{seen:#?}"
+    );
     assert!(seen.iter().any(|e| matches!(e, AgentEvent::CommandFinished { output, .. } if output.contains("token=."))), "{seen:#?}");
     let first_input = outcome.reported.input_tokens;
     let (second, _events) = turn(folder.path(), doors, outcome.session);
     let outcome = codex.drive(second, &package.to_string_lossy()).await.unwrap();
     assert_eq!((outcome.ended, outcome.final_message.as_str()), (TurnEnd::Finished, "Looked again."));
     assert!(outcome.reported.input_tokens > 0 && outcome.reported.input_tokens < 2 * first_input);
+}
+
+/// The whole way: in a real sandbox without network, the model behind its door.
+#[tokio::test]
+#[ignore = "needs an installed Codex, and root"]
+async fn the_real_program_works_in_a_sandbox() {
+    use domain::sandbox::{Provisioner, SandboxSpec, WORKSPACE, Workspace};
+    let prefix = prefix();
+    let codex = build(&Settings { codex_prefix: Some(prefix.into()) });
+    assert_eq!(codex.unavailable().await, None);
+    let doors = ScriptedDoors::new(json!({"scripts": [
+        {"turn": 2, "steps": [], "final": "Looked again."},
+        {"steps": [
+            {"say": "I look.", "shell": {"command": "cat calc.py; id -u"}},
+            {"edit": {"path": "calc.py", "old": "a - b", "new": "a + b"}}
+        ], "final": "It subtracted."}
+    ]}));
+    let data = tempfile::tempdir().unwrap();
+    let home = data.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let provisioner = sandbox::testkit::local(data.path(), Some(doors.clone())).unwrap();
+    let mut session = None;
+    for (number, words) in [(1u128, "It subtracted."), (2, "Looked again.")] {
+        let id = domain::SandboxId(uuid::Uuid::from_u128(number));
+        let mut mounts = codex.mounts();
+        mounts.push(Mount { source: home.clone(), target: AGENT_HOME.into(), mode: MountMode::ReadWrite });
+        let spec = SandboxSpec { mounts, ..sandbox::testkit::spec(id, Workspace::Scratch) };
+        let place = provisioner.create(spec).await.unwrap();
+        place.write_file(&format!("{WORKSPACE}/calc.py"), "def add(a, b):\n    return a - b\n".into(), 0o644).await.unwrap();
+        let base = "git init -q . && git add -A && git -c user.name=x -c user.email=x@x commit -qm base";
+        place.exec(Command::shell(base)).await.unwrap().checked("git").unwrap();
+        let (mut turn, mut events) = turn(Path::new(WORKSPACE), doors.clone(), session.take());
+        turn.sandbox = place.clone();
+        turn.model.peer = Peer { sandbox: id, run: None, epoch: 1 };
+        let outcome = codex.turn(turn).await.unwrap();
+        let seen: Vec<AgentEvent> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+        assert_eq!((outcome.ended, outcome.final_message.as_str()), (TurnEnd::Finished, words), "{seen:#?}");
+        if number == 1 {
+            assert!(
+                seen.iter().any(
+                    |e| matches!(e, AgentEvent::FileChanged { path, diff } if path == "calc.py" && diff.contains("+    return a + b"))
+                ),
+                "{seen:#?}"
+            );
+        }
+        session = outcome.session;
+        place.terminate().await.unwrap();
+    }
 }

@@ -14,9 +14,9 @@ use crate::wire::{self, Dialect, Stamp, StreamWriter};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use serde_json::{Value, json};
 pub use script::{Action, Book, Script, Step};
 use script::{Beat, Fail};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,8 +119,15 @@ impl Place {
 
 /// Clients tell the model about its surroundings in the user's name; those are not prompts.
 fn is_human(text: &str) -> bool {
-    const SURROUNDINGS: &[&str] = &["<environment_context", "<user_instructions", "# AGENTS.md instructions",
-        "<turn_aborted", "<skill", "<system-reminder", "<subagent_notification"];
+    const SURROUNDINGS: &[&str] = &[
+        "<environment_context",
+        "<user_instructions",
+        "# AGENTS.md instructions",
+        "<turn_aborted",
+        "<skill",
+        "<system-reminder",
+        "<subagent_notification",
+    ];
     let text = text.trim_start();
     !SURROUNDINGS.iter().any(|start| text.starts_with(start))
 }

@@ -135,8 +135,7 @@ impl Book {
 
     pub(super) fn choose(&self, prompt: &str, turn: usize) -> Option<&Script> {
         self.scripts.iter().find(|script| {
-            script.turn.is_none_or(|wanted| wanted == turn)
-                && script.regex.as_ref().is_none_or(|regex| regex.is_match(prompt))
+            script.turn.is_none_or(|wanted| wanted == turn) && script.regex.as_ref().is_none_or(|regex| regex.is_match(prompt))
         })
     }
 }

@@ -32,8 +32,11 @@ fn tool(name: &str, schema: Value) -> Tool {
 }
 
 fn bash() -> Tool {
-    tool("bash", json!({"type": "object", "required": ["command", "description"], "properties": {
-        "command": {"type": "string"}, "description": {"type": "string"}, "timeout": {"type": "integer"}}}))
+    tool(
+        "bash",
+        json!({"type": "object", "required": ["command", "description"], "properties": {
+        "command": {"type": "string"}, "description": {"type": "string"}, "timeout": {"type": "integer"}}}),
+    )
 }
 
 fn reply(request: &ChatRequest) -> Reply {
@@ -74,8 +77,7 @@ fn a_second_prompt_gets_its_own_script() {
 #[test]
 fn each_client_gets_its_own_tool() {
     let schema = |fields: &[&str]| {
-        let properties: serde_json::Map<String, Value> =
-            fields.iter().map(|f| (f.to_string(), json!({"type": "string"}))).collect();
+        let properties: serde_json::Map<String, Value> = fields.iter().map(|f| (f.to_string(), json!({"type": "string"}))).collect();
         json!({"type": "object", "properties": properties, "required": fields})
     };
     let edit = |tools| call(&chat("fix the bug", 1, tools));
@@ -111,11 +113,7 @@ fn side_requests_and_failures_are_answered_sensibly() {
 #[tokio::test]
 async fn codex_is_driven_by_its_own_tools() {
     let mut request: Value = serde_json::from_str(CODEX).unwrap();
-    let body = |request: &Value| RawRequest {
-        dialect: Dialect::Responses,
-        body: request.to_string().into(),
-        headers: Vec::new(),
-    };
+    let body = |request: &Value| RawRequest { dialect: Dialect::Responses, body: request.to_string().into(), headers: Vec::new() };
     // The recorded conversation stands after one tool turn: the edit is next, as a command since Codex edits by patch.
     let provider = Scripted::new(book());
     let response = provider.call(body(&request)).await.unwrap();

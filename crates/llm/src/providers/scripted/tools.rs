@@ -6,10 +6,33 @@ use super::script::{Action, Edit, Write};
 use crate::chat::{Tool, ToolCall, ToolKind};
 use serde_json::{Map, Value, json};
 
-const SHELLS: &[&str] = &["exec_command", "shell", "Bash", "bash", "run_shell_command", "execute", "terminal",
-    "run_commands", "Shell", "sandbox_shell", "shell_command", "execute_bash", "run_terminal_cmd"];
-const EDITORS: &[&str] = &["Edit", "edit", "edit_file", "replace", "file_editor", "editor", "StrReplaceFile",
-    "search_replace", "str_replace", "str_replace_editor"];
+const SHELLS: &[&str] = &[
+    "exec_command",
+    "shell",
+    "Bash",
+    "bash",
+    "run_shell_command",
+    "execute",
+    "terminal",
+    "run_commands",
+    "Shell",
+    "sandbox_shell",
+    "shell_command",
+    "execute_bash",
+    "run_terminal_cmd",
+];
+const EDITORS: &[&str] = &[
+    "Edit",
+    "edit",
+    "edit_file",
+    "replace",
+    "file_editor",
+    "editor",
+    "StrReplaceFile",
+    "search_replace",
+    "str_replace",
+    "str_replace_editor",
+];
 const WRITERS: &[&str] = &["Write", "write", "write_file", "WriteFile", "create_file", "file_editor", "editor"];
 
 const COMMAND: &[&str] = &["command", "cmd", "commands", "script"];
