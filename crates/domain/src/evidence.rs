@@ -153,3 +153,17 @@ impl Proof {
         self.rules.iter().filter(|r| r.state == RuleState::Broken).map(|r| r.code.as_str()).collect()
     }
 }
+
+/// Looks for credentials in what a patch adds.
+pub trait SecretScanner: Send + Sync {
+    fn scan(&self, path: &str, added: &[(u32, &str)]) -> Vec<SecretFinding>;
+}
+
+/// Never holds the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretFinding {
+    pub path: String,
+    pub line: u32,
+    /// What it looks like, such as `a private key`.
+    pub what: String,
+}

@@ -3,13 +3,38 @@
 //! Names no product: it sees `dyn Provisioner`, `dyn Executor`, `dyn Forge`. Use cases are free functions that take
 //! the engine first; they check permission, then quota, then rules, then commit.
 
-use domain::egress::Doors;
+pub mod accounts;
+pub mod activity;
+pub mod events;
+pub mod evidence;
+pub mod jobs;
+pub mod llm;
+pub mod merge_requests;
+pub mod prompt;
+pub mod proof;
+pub mod quotas;
+pub mod repositories;
+pub mod requests;
+pub mod runs;
+pub mod schedule;
+pub mod signing;
+pub mod sandboxes;
+pub mod secrets;
+pub mod worker;
+pub mod workspaces;
+
+pub use ::llm::Dialect;
+
+use domain::egress::{Doors, HostPort};
+use domain::evidence::SecretScanner;
 use domain::forge::Forge;
 use domain::git::GitHost;
+use domain::harness::TestHarness;
 use domain::sandbox::Provisioner;
 use domain::source::AlertSource;
 use domain::turn::Executor;
 use domain::{Clock, Error, Result, Timestamp};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -33,11 +58,17 @@ pub struct Parts {
     pub executors: Vec<Arc<dyn Executor>>,
     pub forges: Vec<Arc<dyn Forge>>,
     pub alert_sources: Vec<Arc<dyn AlertSource>>,
+    pub harnesses: Vec<Arc<dyn TestHarness>>,
+    pub scanner: Arc<dyn SecretScanner>,
     pub git: Arc<dyn GitHost>,
     /// Where model calls go once a run's token was checked.
     pub model: ModelRoute,
+    /// The places of sandbox sessions; `Default::default()` at the start.
+    pub sandboxes: sandboxes::Living,
     /// Set once by whoever composes the program, after the server side of the doors exists.
     pub doors: OnceLock<Arc<dyn Doors>>,
+    pub llm: llm::Accounts,
+    pub signer: signing::Signer,
     pub settings: Settings,
     /// Fires when the process is asked to stop.
     pub shutdown: CancellationToken,
@@ -64,12 +95,16 @@ pub struct Settings {
     pub git_author_name: String,
     pub git_author_email: String,
     pub workers: usize,
+    /// Registries that the host's own package managers are configured for, beside the public ones.
+    pub registries: Vec<HostPort>,
+    /// Added to set-up sandboxes: where the host keeps its certificates and indexes.
+    pub set_up_env: BTreeMap<String, String>,
 }
 
 /// The upstream of the LLM door.
 #[derive(Clone)]
 pub struct ModelRoute {
-    pub provider: Arc<dyn llm::providers::Provider>,
+    pub provider: Arc<dyn ::llm::providers::Provider>,
     pub provider_id: String,
     pub model: String,
     /// The model's words are recorded, not thought.

@@ -78,16 +78,7 @@ fn checks(source: &Source<'_>, definition: Node<'_>) -> Vec<String> {
         match node.kind() {
             "assert_statement" => {
                 let Some(what) = named(node).into_iter().next() else { continue };
-                let before = checks.len();
-                for part in below(what).into_iter().filter(|n| n.kind() == "comparison_operator") {
-                    let mut cursor = part.walk();
-                    let operators: Vec<&str> =
-                        part.children(&mut cursor).filter(|c| !c.is_named()).map(|c| source.of(c)).collect();
-                    checks.push(format!("assert {}", operators.join(" ")));
-                }
-                if checks.len() == before {
-                    checks.push("assert".to_string());
-                }
+                checks.push(format!("assert {}", shape(source, what)).trim_end().to_string());
             }
             "call" => {
                 let Some(function) = node.child_by_field_name("function").map(|f| source.of(f)) else { continue };
@@ -104,6 +95,24 @@ fn checks(source: &Source<'_>, definition: Node<'_>) -> Vec<String> {
         }
     }
     checks
+}
+
+/// The operators of a check and the helpers that loosen it: `== or`, `== approx`.
+fn shape(source: &Source<'_>, what: Node<'_>) -> String {
+    let mut words = Vec::new();
+    for part in below(what) {
+        match part.kind() {
+            "comparison_operator" | "boolean_operator" | "not_operator" => {
+                let mut cursor = part.walk();
+                words.extend(part.children(&mut cursor).filter(|c| !c.is_named()).map(|c| source.of(c).to_string()));
+            }
+            "identifier" if matches!(source.of(part), "approx" | "isclose" | "ANY" | "any" | "isinstance" | "hasattr") => {
+                words.push(source.of(part).to_string());
+            }
+            _ => {}
+        }
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]

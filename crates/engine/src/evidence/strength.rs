@@ -1,0 +1,96 @@
+//! Strength: the counting tests notice when the fix is wrong.
+
+use super::{Saying, broken, count, holds, list};
+use domain::evidence::{Rule, RuleResult, WrongVersion};
+use domain::harness::{Finding, Mutant, MutantKind};
+
+/// A wrong version and who noticed; `caught_by` empty means nobody.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    pub mutant: Mutant,
+    pub caught_by: Vec<String>,
+}
+
+#[derive(Default)]
+pub struct Evidence {
+    /// Hushed base: caught means that a counting test still failed.
+    pub hushed: Vec<Tried>,
+    pub empty_handlers: Vec<(String, Finding)>,
+    pub handlers: Vec<Tried>,
+    pub wrong: Vec<Tried>,
+    /// Changes that the time budget left untried.
+    pub untried: usize,
+}
+
+pub fn judge(evidence: &Evidence) -> (RuleResult, Vec<WrongVersion>) {
+    let shown = evidence.wrong.iter().chain(&evidence.handlers).map(version).collect();
+    (result(evidence), shown)
+}
+
+fn result(e: &Evidence) -> RuleResult {
+    let rule = Rule::Strength;
+    if let Some((path, finding)) = e.empty_handlers.first() {
+        return broken(rule, "swallows_everything", format!("the handler at line {} of `{path}` {}", finding.line, finding.what))
+            .at(path, finding.line)
+            .mend("Handle the one exception that is meant, and do what the program should do instead.");
+    }
+    if let Some((mutant, values)) = hush_survivors(&e.hushed) {
+        let place = mutant.description.split('`').nth(1).unwrap_or_default();
+        return broken(
+            rule,
+            "weak_test",
+            format!("on base, with the exception merely swallowed in `{place}`, the new tests pass whatever it gives ({} different values): they only see that nothing is raised", values),
+        )
+        .at(&mutant.file, mutant.line)
+        .mend("Check in the test what the code must give or do in this case, not only that nothing is raised.");
+    }
+    if let Some(tried) = e.handlers.iter().find(|t| t.caught_by.is_empty()) {
+        return broken(rule, "weak_test", format!("nobody notices when, at line {} of `{}`, {}", tried.mutant.line, tried.mutant.file, lower(&tried.mutant.description)))
+            .at(&tried.mutant.file, tried.mutant.line)
+            .mend("Check in a test exactly what the added handler or default gives.");
+    }
+    let caught = e.wrong.iter().filter(|t| !t.caught_by.is_empty()).count();
+    let total = e.wrong.len();
+    let survivors: Vec<String> = e.wrong.iter().filter(|t| t.caught_by.is_empty()).map(|t| format!("{} ({}:{})", t.mutant.description, t.mutant.file, t.mutant.line)).collect();
+    let untried = if e.untried > 0 { format!("; time was up before {}", count(e.untried, "more", "more")) } else { String::new() };
+    if total > 0 && caught * 2 <= total {
+        return broken(rule, "weak_test", format!("only {caught} of {total} wrong versions are caught; not noticed: {}{untried}", list(&survivors, 3)))
+            .mend("Check more of what the change does: with half of it wrong, the tests still pass.");
+    }
+    let mut words = match total {
+        0 => "there was no wrong version to make".to_string(),
+        _ => format!("{caught} of {total} wrong versions are caught"),
+    };
+    if !e.handlers.is_empty() {
+        words.push_str(&format!(", {} of its handlers and defaults too", count(e.handlers.len(), "piece", "pieces")));
+    }
+    if !survivors.is_empty() {
+        words.push_str(&format!("; not noticed: {}", list(&survivors, 3)));
+    }
+    words.push_str(&untried);
+    holds(rule, words)
+}
+
+/// The frame where two or more different values made the tests pass.
+fn hush_survivors(hushed: &[Tried]) -> Option<(&Mutant, usize)> {
+    for tried in hushed.iter().filter(|t| t.caught_by.is_empty()) {
+        let same = |t: &&Tried| t.mutant.file == tried.mutant.file && t.mutant.line == tried.mutant.line && t.caught_by.is_empty();
+        let values = hushed.iter().filter(same).count();
+        if values >= 2 {
+            return Some((&tried.mutant, values));
+        }
+    }
+    None
+}
+
+fn version(tried: &Tried) -> WrongVersion {
+    let m = &tried.mutant;
+    let unneeded = m.kind == MutantKind::Hunk && tried.caught_by.is_empty();
+    let description = if unneeded { format!("{}: nobody notices, so it is not needed", m.description) } else { m.description.clone() };
+    WrongVersion { description, file: m.file.clone(), line: m.line, caught_by: tried.caught_by.clone() }
+}
+
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+}

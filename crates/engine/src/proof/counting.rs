@@ -1,0 +1,69 @@
+//! Which tests count: ids that are new or changed, as functions or as rows of a table.
+
+use super::trees::Trees;
+use crate::evidence::PatchFile;
+use domain::harness::{Declared, TestHarness, VariantReport};
+use std::collections::BTreeSet;
+
+/// A declaration of the patch that is new or changed.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    pub file: String,
+    pub declared: Declared,
+    /// Only the table changed: just its new rows count.
+    pub rows_only: bool,
+}
+
+pub fn declared(harness: &dyn TestHarness, files: &[PatchFile]) -> Vec<Counting> {
+    let mut counting = Vec::new();
+    for file in files {
+        let before = file.old.as_deref().map(|t| of(harness, file, t)).unwrap_or_default();
+        for new in file.new.as_deref().map(|t| of(harness, file, t)).unwrap_or_default() {
+            let old = before.iter().find(|o| o.id == new.id);
+            let same_body = old.is_some_and(|o| o.digest == new.digest);
+            let same_rows = old.is_some_and(|o| o.rows_digest == new.rows_digest);
+            if !(same_body && same_rows) && !new.skipped {
+                counting.push(Counting { file: file.path.clone(), declared: new, rows_only: same_body });
+            }
+        }
+    }
+    counting
+}
+
+/// Of test files, and of product files in languages that keep tests inside.
+fn of(harness: &dyn TestHarness, file: &PatchFile, text: &str) -> Vec<Declared> {
+    let inside = file.is_product() && harness.graft(&file.path, Some(text), Some(text)).is_some();
+    if file.is_test() || inside { harness.declared(&file.path, text) } else { Vec::new() }
+}
+
+pub fn declared_on_both(harness: &dyn TestHarness, files: &[PatchFile]) -> (Vec<Declared>, Vec<Declared>) {
+    let side = |text: fn(&PatchFile) -> Option<&str>| files.iter().flat_map(|f| text(f).map(|t| of(harness, f, t)).unwrap_or_default()).collect();
+    (side(|f| f.old.as_deref()), side(|f| f.new.as_deref()))
+}
+
+/// Whether the patch changed or removed the declaration behind this id.
+pub fn is_changed(harness: &dyn TestHarness, files: &[PatchFile], id: &str) -> bool {
+    let (before, after) = declared_on_both(harness, files);
+    let declared = id.split('[').next().unwrap_or(id);
+    let Some(old) = before.iter().find(|d| d.id == declared) else { return false };
+    after.iter().find(|d| d.id == declared).is_none_or(|new| new.digest != old.digest || new.rows_digest != old.rows_digest)
+}
+
+/// The ids that count, as the patch's own run names them; one that gave no result stands under its declared id.
+pub fn ids(declared: &[Counting], base: &VariantReport, own: &VariantReport, trees: &Trees) -> Vec<String> {
+    let known: BTreeSet<&str> = base.tests.iter().map(|t| t.id.as_str()).collect();
+    let mut ids = Vec::new();
+    for counting in declared {
+        let before = ids.len();
+        for test in own.tests.iter().filter(|t| t.declared == counting.declared.id) {
+            if !(counting.rows_only && known.contains(test.id.as_str())) && !trees.is_canary(&test.id) {
+                ids.push(test.id.clone());
+            }
+        }
+        if ids.len() == before {
+            ids.push(counting.declared.id.clone());
+        }
+    }
+    ids.dedup();
+    ids
+}

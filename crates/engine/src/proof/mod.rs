@@ -1,0 +1,440 @@
+//! The runner: composes trees from base and patch, runs tests on them in fresh sandboxes without a network, and hands
+//! what happened to the rules in `evidence`.
+//!
+//! Which framework runs the tests is a harness's business; what results mean is decided in `evidence`.
+
+mod counting;
+mod ground;
+mod junit;
+mod patch;
+mod strength;
+mod trees;
+
+use crate::evidence::{self, PatchFile, Saying, green, incident::Shape, kept, not_judged, red, regression};
+use domain::alert::Alert;
+use domain::evidence::{Dot, Outcome, Proof, Rule, RuleResult, RuleState, SecretScanner, TestRow, Verdict};
+use domain::git::{Commit, GitHost};
+use domain::harness::{Batch, Canary, Disguise, Ended, Layer, TestHarness, Variant, VariantReport, Watch};
+use domain::request::RequestKind;
+use domain::sandbox::Provisioner;
+use domain::{Clock, Error, RepositoryId, Result, RunId, limits};
+use ground::{Ground, Job};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use trees::Trees;
+
+const RED_REPEATS: usize = 3;
+const GREEN_REPEATS: usize = 10;
+/// Where added code reads a clock or a random source.
+const GREEN_REPEATS_DICE: usize = 20;
+const SUSPECT_REPEATS: usize = 10;
+const TIMEOUT_MIN: Duration = Duration::from_secs(5);
+const TIMEOUT_FIRST: Duration = Duration::from_secs(60);
+const TIMEOUT_SUITE: Duration = Duration::from_secs(300);
+
+pub struct ProofContext {
+    pub git: Arc<dyn GitHost>,
+    pub provisioner: Arc<dyn Provisioner>,
+    pub harnesses: Vec<Arc<dyn TestHarness>>,
+    pub scanner: Arc<dyn SecretScanner>,
+    pub clock: Arc<dyn Clock>,
+    /// A folder of ours; the harnesses' own files are written here once and mounted read-only.
+    pub assets_dir: PathBuf,
+    /// Sandboxes that run at a time.
+    pub parallel: usize,
+}
+
+#[derive(Clone)]
+pub struct ProofInput {
+    pub repository: RepositoryId,
+    pub run: Option<RunId>,
+    pub base: Commit,
+    pub head: Commit,
+    pub incident: Option<Alert>,
+    pub kind: RequestKind,
+    pub prompt: String,
+    pub layer: Option<Layer>,
+    pub config: ProofConfig,
+}
+
+/// What the repository's own configuration says about its proof.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProofConfig {
+    /// A harness's id, when it shouldn't be guessed.
+    pub harness: Option<String>,
+    /// For a harness that is told how to run.
+    pub command: Option<String>,
+    pub report: Option<String>,
+    /// Paths that no patch may change.
+    pub exclude: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProofEvent {
+    /// What is being run now, in words.
+    Running(String),
+    Test { side: Side, test: String, repeat: usize, outcome: Outcome },
+    Rule(RuleResult),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Base,
+    Patch,
+}
+
+pub type Progress<'a> = &'a (dyn Fn(ProofEvent) + Send + Sync);
+
+/// Judges a patch. An `Err` means that we could not do our work, never that the patch is bad.
+pub async fn prove(context: &ProofContext, input: &ProofInput, progress: Progress<'_>, cancel: &CancellationToken) -> Result<Proof> {
+    let begun = tokio::time::Instant::now();
+    let work = run(context, input, progress);
+    let time = Duration::from_secs(limits::PROOF_SECONDS_MAX);
+    let mut proof = tokio::select! {
+        done = tokio::time::timeout(time, work) => done
+            .map_err(|_| Error::timeout(format!("the proof did not end within {} s; make the tests faster or choose fewer", limits::PROOF_SECONDS_MAX)))??,
+        _ = cancel.cancelled() => return Err(Error::conflict("the proof was cancelled").code("cancelled")),
+    };
+    proof.duration_ms = begun.elapsed().as_millis() as u64;
+    Ok(proof)
+}
+
+async fn run(context: &ProofContext, input: &ProofInput, progress: Progress<'_>) -> Result<Proof> {
+    let mut proof = empty();
+    let chosen = patch::harness(context, input).await?;
+    let files = patch::read(context, input, chosen.as_deref()).await?;
+    let guardrails = evidence::guardrails::judge(&files, &input.config.exclude, context.scanner.as_ref());
+    let stop = guardrails.state == RuleState::Broken;
+    add(&mut proof, progress, guardrails);
+    if stop {
+        return Ok(finish(proof, progress, "the guardrails come first"));
+    }
+    let Some(harness) = chosen else {
+        proof.verdict = Verdict::NotApplicable;
+        proof.reason = "no test framework that the runner knows was found; name a command and its JUnit report in `.astraforge.yml`".to_string();
+        return Ok(proof);
+    };
+    proof.harness = harness.id().to_string();
+    Judge { context, input, progress, harness, files }.judge(proof).await
+}
+
+/// One proof in the making.
+struct Judge<'a> {
+    context: &'a ProofContext,
+    input: &'a ProofInput,
+    progress: Progress<'a>,
+    harness: Arc<dyn TestHarness>,
+    files: Vec<PatchFile>,
+}
+
+impl Judge<'_> {
+    async fn judge(&self, mut proof: Proof) -> Result<Proof> {
+        let signs = patch::signs(self.harness.as_ref(), &self.files);
+        let declared = counting::declared(self.harness.as_ref(), &self.files);
+        if declared.is_empty() {
+            add(&mut proof, self.progress, red::no_counting_test());
+            if let Some(found) = kept::signs(&signs) {
+                add(&mut proof, self.progress, found);
+            }
+            return Ok(finish(proof, self.progress, "without a counting test there is nothing to run"));
+        }
+        let nonce = format!("af{}", self.context.clock.token_hex(6));
+        let trees = trees::compose(self.context, self.input, self.harness.as_ref(), &self.files, &declared, &nonce).await?;
+        let ground = Ground::new(self.context, self.input, self.harness.clone(), self.progress).await?;
+
+        let (base, mut own) = futures::try_join!(self.suite(&ground, &trees.base, "base's own tests on base"), self.suite(&ground, &trees.patch, "all tests with the patch"))?;
+        if base.ended != Ended::Finished && base.tests.is_empty() {
+            proof.verdict = Verdict::NotApplicable;
+            proof.reason = format!("base's own tests can't be run: {}", base.log.lines().last().unwrap_or("the runner gave no result"));
+            return Ok(proof);
+        }
+        own.tests.retain(|t| !t.id.contains(&nonce));
+        let counting = counting::ids(&declared, &base, &own, &trees);
+        let evidence = self.gather(&ground, &trees, &counting).await?;
+        self.report_rows(&mut proof, &counting, &evidence);
+
+        let shape = self.shape();
+        let red = self.judge_red(&counting, &evidence, shape.as_ref(), &trees.canaries);
+        let red_holds = red.result.state == RuleState::Holds;
+        proof.is_new_behaviour = red.is_new_behaviour;
+        add(&mut proof, self.progress, red.result.clone());
+        let green = self.judge_green(&red.red, &evidence, &trees, red_holds);
+        let mut good = red_holds && green.state == RuleState::Holds;
+        let still_fails = green.code == "still_fails";
+        add(&mut proof, self.progress, green);
+
+        let (regression, other) = self.judge_regression(&ground, &trees, &base, &evidence.patched).await?;
+        good &= regression.state == RuleState::Holds;
+        proof.other_tests = other;
+        add(&mut proof, self.progress, regression);
+
+        let kept = self.judge_kept(&ground, &trees, &signs, &base, &own, &red.red, still_fails).await?;
+        good &= kept.state == RuleState::Holds;
+        if good {
+            let parts = strength::Parts { harness: self.harness.as_ref(), files: &self.files, trees: &trees, ground: &ground, own: &own };
+            let timeout = deadline(&evidence.green);
+            let found = strength::gather(&parts, &red, &counting, timeout).await?;
+            let (result, versions) = evidence::strength::judge(&found);
+            proof.wrong_versions = versions;
+            add(&mut proof, self.progress, result);
+        } else {
+            add(&mut proof, self.progress, not_judged(Rule::Strength, "not judged while another rule is broken"));
+        }
+        add(&mut proof, self.progress, kept);
+        proof.commands = ground.notes();
+        proof.junit_xml = junit::write(self.harness.label(), &own);
+        Ok(finish(proof, self.progress, ""))
+    }
+
+    async fn suite(&self, ground: &Ground<'_>, tree: &trees::Tree, line: &str) -> Result<VariantReport> {
+        let job = Job { line: line.to_string(), fresh: false, disguised: false, timeout: TIMEOUT_SUITE, guard: false };
+        let variant = Variant { key: "suite".to_string(), ..Variant::default() };
+        Ok(ground.run(tree, vec![variant], &job).await?.remove(0))
+    }
+
+    /// Red, green and base's tests on the patched source, as far as the machine allows at the same time.
+    async fn gather(&self, ground: &Ground<'_>, trees: &Trees, counting: &[String]) -> Result<Evidence> {
+        let ids = trees.with_canaries(counting);
+        let watch = self.shape().map(|s| Watch { kinds: s.kinds });
+        let words = red::words_for(counting.len());
+        let red = futures::future::try_join_all((0..RED_REPEATS).map(|i| {
+            let variant = Variant { key: format!("red-{i}"), ids: Some(ids.clone()), watch: watch.clone(), ..Variant::default() };
+            let line = format!("{words} on base, {} of {RED_REPEATS}", i + 1);
+            async move {
+                let job = Job { line, fresh: false, disguised: false, timeout: TIMEOUT_FIRST, guard: true };
+                ground.run(&trees.red, vec![variant], &job).await.map(|mut r| r.remove(0))
+            }
+        }));
+        let dice = self.files.iter().filter(|f| f.is_product()).any(|f| f.new.as_deref().is_some_and(|new| self.harness.reads_dice(f.old.as_deref(), new)));
+        let repeats = if dice { GREEN_REPEATS_DICE } else { GREEN_REPEATS };
+        let green = self.green(ground, trees, &ids, repeats, &words);
+        let patched = self.suite(ground, &trees.regression, "base's own tests on the patched source");
+        let (red, green, patched) = futures::try_join!(red, green, patched)?;
+        Ok(Evidence { red, green, patched, guarded: ground.tampered_with() })
+    }
+
+    async fn green(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], repeats: usize, words: &str) -> Result<Vec<(&'static str, VariantReport)>> {
+        let plain = repeats.div_ceil(2);
+        let dress = |i: usize| match i {
+            i if i < plain => Disguise::None,
+            i if i % 2 == 0 => Disguise::Dressed,
+            _ => Disguise::Bare,
+        };
+        let variants: Vec<Variant> = (0..repeats)
+            .map(|i| Variant { key: format!("green-{i}"), ids: Some(ids.to_vec()), shuffle: (i > 0).then_some(i as u64), disguise: dress(i), ..Variant::default() })
+            .collect();
+        let (clear, disguised) = variants.split_at(plain);
+        let jobs = [clear, disguised].into_iter().enumerate().flat_map(|(disguised, part)| {
+            part.chunks(part.len().div_ceil(2).max(1)).map(move |chunk| {
+                let chunk = chunk.to_vec();
+                let line = format!("{words} with the patch{}, {} times", if disguised == 1 { ", in disguise" } else { "" }, chunk.len());
+                let job = Job { line, fresh: true, disguised: disguised == 1, timeout: TIMEOUT_FIRST, guard: disguised == 0 };
+                async move { ground.run(&trees.patch, chunk, &job).await }
+            })
+        });
+        let reports: Vec<VariantReport> = futures::future::try_join_all(jobs).await?.into_iter().flatten().collect();
+        let words = |report: &VariantReport| {
+            let i = report.key.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            match dress(i) {
+                Disguise::None => "",
+                Disguise::Dressed => "when it can't see the test runner's name",
+                Disguise::Bare => "when no test runner is there",
+            }
+        };
+        Ok(reports.into_iter().map(|r| (words(&r), r)).collect())
+    }
+
+    fn judge_red(&self, counting: &[String], evidence: &Evidence, shape: Option<&Shape>, canaries: &[Canary]) -> red::Judged {
+        let runs: Vec<green::Run<'_>> = evidence.red.iter().map(|r| green::Run { dress: "on base", report: r }).collect();
+        if let Some(result) = green::tampered(Rule::Red, &runs, canaries) {
+            return red::Judged { result, red: Vec::new(), is_new_behaviour: false, frames: Vec::new() };
+        }
+        let by_id = counting
+            .iter()
+            .map(|id| (id.as_str(), red::Seen { repeats: evidence.red.iter().map(|r| green::find(r, id)).collect() }))
+            .collect();
+        let is_product = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) == domain::harness::FileClass::Product;
+        let is_test = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) != domain::harness::FileClass::Product;
+        let is_new_name = |word: &str| {
+            let has = |text: &Option<String>| text.as_deref().is_some_and(|t| t.contains(word));
+            self.files.iter().any(|f| f.is_product() && has(&f.new) && !has(&f.old))
+        };
+        red::judge(&red::Evidence {
+            counting,
+            by_id,
+            load_errors: &evidence.red[0].load_errors,
+            shape,
+            is_feature: self.input.kind == RequestKind::Feature,
+            is_product: &is_product,
+            is_test: &is_test,
+            is_new_name: &is_new_name,
+        })
+    }
+
+    fn judge_green(&self, red: &[String], evidence: &Evidence, trees: &Trees, red_holds: bool) -> RuleResult {
+        let runs: Vec<green::Run<'_>> = evidence.green.iter().map(|(dress, report)| green::Run { dress, report }).collect();
+        if let Some(path) = &evidence.guarded {
+            return evidence::broken(Rule::Green, "tampered", format!("`{path}` was changed while the tests ran")).at(path, 0).mend("Nothing may write to tests or their configuration while they run.");
+        }
+        if !red_holds {
+            return green::tampered(Rule::Green, &runs, &trees.canaries).unwrap_or_else(|| not_judged(Rule::Green, "not judged without a red test"));
+        }
+        green::judge(red, &runs, &trees.canaries)
+    }
+
+    async fn judge_regression(&self, ground: &Ground<'_>, trees: &Trees, base: &VariantReport, patched: &VariantReport) -> Result<(RuleResult, domain::run::OtherTests)> {
+        let suspects = regression::suspects(base, patched);
+        let mut repeats = BTreeMap::new();
+        let retried: Vec<String> = suspects.iter().take(50).cloned().collect();
+        if !retried.is_empty() && suspects.len() * 2 <= base.tests.len().max(4) {
+            let again = |tree, line: &str| {
+                let variants: Vec<Variant> =
+                    (0..SUSPECT_REPEATS).map(|i| Variant { key: format!("again-{i}"), ids: Some(retried.clone()), ..Variant::default() }).collect();
+                let job = Job { line: line.to_string(), fresh: false, disguised: false, timeout: TIMEOUT_FIRST, guard: false };
+                async move { ground.run(tree, variants, &job).await }
+            };
+            let (on_base, on_patch) =
+                futures::try_join!(again(&trees.base, "tests that went wrong, ten times on base"), again(&trees.regression, "tests that went wrong, ten times with the patch"))?;
+            let failed = |reports: &[VariantReport], id: &str| {
+                reports.iter().filter(|r| green::find(r, id).is_none_or(|t| t.outcome != Outcome::Passed)).count()
+            };
+            for id in &retried {
+                let counts = regression::Repeats { base_failed: failed(&on_base, id), base: on_base.len(), patch_failed: failed(&on_patch, id), patch: on_patch.len() };
+                repeats.insert(id.clone(), counts);
+            }
+        }
+        let changed = |id: &str| counting::is_changed(self.harness.as_ref(), &self.files, id);
+        Ok(regression::judge(base, patched, &suspects, &repeats, &changed))
+    }
+
+    async fn judge_kept(
+        &self,
+        ground: &Ground<'_>,
+        trees: &Trees,
+        signs: &[(String, domain::harness::Finding)],
+        base: &VariantReport,
+        own: &VariantReport,
+        red: &[String],
+        still_fails: bool,
+    ) -> Result<RuleResult> {
+        if let Some(found) = kept::signs(signs) {
+            return Ok(found);
+        }
+        if self.files.iter().any(|f| f.class == domain::harness::FileClass::Harness) {
+            let needed = still_fails && self.passes_with_own_harness(ground, trees, red).await?;
+            if let Some(found) = kept::harness(&self.files, needed) {
+                return Ok(found);
+            }
+        }
+        let (before, after) = counting::declared_on_both(self.harness.as_ref(), &self.files);
+        Ok(kept::lost(base, own).or_else(|| kept::weakened(&before, &after)).unwrap_or_else(kept::clean))
+    }
+
+    async fn passes_with_own_harness(&self, ground: &Ground<'_>, trees: &Trees, red: &[String]) -> Result<bool> {
+        let tree = trees::head(self.context, self.input).await?;
+        let job = Job { line: "the counting tests with the patch's own test configuration".to_string(), fresh: false, disguised: false, timeout: TIMEOUT_FIRST, guard: false };
+        let variant = Variant { key: "own".to_string(), ids: Some(red.to_vec()), ..Variant::default() };
+        let _ = trees;
+        let report = ground.run(&tree, vec![variant], &job).await?.remove(0);
+        Ok(red.iter().all(|id| green::find(&report, id).is_some_and(|t| t.outcome == Outcome::Passed)))
+    }
+
+    /// The incident's, or that of a traceback in the prompt.
+    fn shape(&self) -> Option<Shape> {
+        match &self.input.incident {
+            Some(alert) => Shape::of(alert),
+            None => self.harness.traceback(&self.input.prompt).and_then(|e| Shape::of_exceptions(&[e])),
+        }
+    }
+
+    fn report_rows(&self, proof: &mut Proof, counting: &[String], evidence: &Evidence) {
+        for id in counting {
+            let dots = |reports: Vec<&VariantReport>, side: Side| -> Vec<Dot> {
+                let dot = |(repeat, report): (usize, &&VariantReport)| {
+                    let found = green::find(report, id);
+                    let outcome = found.map_or(Outcome::Error, |t| t.outcome);
+                    (self.progress)(ProofEvent::Test { side, test: id.clone(), repeat, outcome });
+                    Dot { outcome, log: found.map(|t| t.log.clone()).unwrap_or_else(|| format!("no result: the run {:?}", report.ended).to_lowercase()) }
+                };
+                reports.iter().enumerate().map(dot).collect()
+            };
+            let file = red::file_of(id).to_string();
+            let name = id.split_once("::").map_or(id.as_str(), |(_, n)| n).to_string();
+            let base = dots(evidence.red.iter().collect(), Side::Base);
+            let patch = dots(evidence.green.iter().map(|(_, r)| r).collect(), Side::Patch);
+            proof.tests.push(TestRow { id: id.clone(), file, name, base, patch });
+        }
+    }
+}
+
+/// Everything that was run for red, green and regression.
+struct Evidence {
+    red: Vec<VariantReport>,
+    green: Vec<(&'static str, VariantReport)>,
+    patched: VariantReport,
+    /// A protected file that changed while tests ran.
+    guarded: Option<String>,
+}
+
+/// Ten times a green run, and never less than five seconds.
+fn deadline(green: &[(&'static str, VariantReport)]) -> Duration {
+    let longest = green.iter().map(|(_, r)| r.duration_ms).max().unwrap_or(0);
+    TIMEOUT_MIN.max(Duration::from_millis(longest * 10))
+}
+
+fn empty() -> Proof {
+    Proof {
+        verdict: Verdict::Unproven,
+        reason: String::new(),
+        is_new_behaviour: false,
+        rules: Vec::new(),
+        tests: Vec::new(),
+        wrong_versions: Vec::new(),
+        other_tests: Default::default(),
+        commands: Vec::new(),
+        harness: String::new(),
+        mend: None,
+        junit_xml: String::new(),
+        duration_ms: 0,
+    }
+}
+
+fn add(proof: &mut Proof, progress: Progress<'_>, result: RuleResult) {
+    progress(ProofEvent::Rule(result.clone()));
+    proof.rules.push(result);
+}
+
+/// Fills in the rules that were not judged, in their order, and draws the verdict.
+fn finish(mut proof: Proof, progress: Progress<'_>, why_not: &str) -> Proof {
+    for rule in Rule::ALL {
+        if proof.rule(rule).is_none() {
+            add(&mut proof, progress, not_judged(rule, why_not));
+        }
+    }
+    proof.rules.sort_by_key(|r| Rule::ALL.iter().position(|rule| *rule == r.rule));
+    let all_hold = proof.rules.iter().all(|r| r.state == RuleState::Holds);
+    proof.verdict = if all_hold { Verdict::Proven } else { Verdict::Unproven };
+    if proof.is_new_behaviour && all_hold {
+        proof.reason = "new behaviour: its tests can't hold on base, so this is no proof of a fix".to_string();
+    }
+    let words: Vec<String> = proof.rules.iter().filter(|r| r.state == RuleState::Broken).filter_map(|r| Some(format!("{}: {}. {}", r.code, r.detail, r.mend.as_ref()?))).collect();
+    proof.mend = if words.is_empty() { None } else { Some(words.join("\n")) };
+    proof
+}
+
+/// The batch that a harness gets.
+fn batch(variants: Vec<Variant>, root: &str, job: &Job, nonce: String, config: &ProofConfig) -> Batch {
+    Batch {
+        variants,
+        root: root.to_string(),
+        fresh: job.fresh,
+        timeout: job.timeout,
+        nonce,
+        command: config.command.clone(),
+        report_path: config.report.clone(),
+    }
+}
