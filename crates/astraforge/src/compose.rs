@@ -1,0 +1,257 @@
+//! Puts the parts together: the only place that names every adapter.
+
+use crate::clock::SystemClock;
+use crate::config::{self, Base, ServeConfig};
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use domain::Clock;
+use domain::egress::{BoxStream, Door, Doors, Peer};
+use domain::sandbox::{Guarantee, Provisioner};
+use engine::{Engine, ModelRoute, Parts, Settings};
+use integrations::{executors, forges, harnesses};
+use llm::providers;
+use sandbox::local::{Local, LocalConfig, toolchains};
+use server::{AppState, ServerConfig};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use store::{Store, StoreConfig};
+use tokio_util::sync::CancellationToken;
+
+/// The daemon that runs inside every sandbox.
+static ASTRAD: &[u8] = include_bytes!(env!("ASTRAD"));
+/// Answers model calls while nobody has configured a model: it knows the bundled example and nothing else.
+pub const EXAMPLE_SCRIPT: &str = include_str!("demo/checkout.script.json");
+const MODEL_DEFAULT: &str = "gpt-5-codex";
+const SCRIPTED_MODEL: &str = "scripted";
+const WORKERS: usize = 2;
+
+/// A composed server, not yet listening.
+pub struct Running {
+    pub engine: Engine,
+    pub state: AppState,
+    /// Held as long as the server lives: one server per data dir.
+    _lock: File,
+}
+
+pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running> {
+    let lock = lock(&config.base.data_dir)?;
+    let store = connect(&config.base).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let late = Arc::new(LateDoors::default());
+    let local = local(&config.base, late.clone())?;
+    let orphans = local.reconcile().await?;
+    if orphans > 0 {
+        tracing::info!(orphans, "removed what an earlier server left behind");
+    }
+    let model = model(&config)?;
+    let engine = engine(&config.base, store, clock, vec![local], model, public_url, config.executor.clone())?;
+    let doors: Arc<dyn Doors> = Arc::new(server::doors::ServerDoors::new(engine.clone()));
+    late.set(doors.clone());
+    let _ = engine.doors.set(doors);
+    if config.base.database_url.starts_with("sqlite") {
+        // The lock says that no other process works on this database: whatever ran before is ours to go on with.
+        let mut tx = engine.store.write().await?;
+        store::queue::abandon_all(&mut tx, engine.now()).await?;
+        tx.commit().await?;
+    }
+    let state = AppState::new(engine.clone(), server_config(&config.base)?);
+    Ok(Running { engine, state, _lock: lock })
+}
+
+/// An engine for commands that only touch the database.
+pub async fn bare_engine(base: Base) -> Result<Engine> {
+    let store = connect(&base).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let provisioner = local(&base, Arc::new(LateDoors::default()))?;
+    let model = scripted(EXAMPLE_SCRIPT)?;
+    engine(&base, store, clock, vec![provisioner], model, String::new(), None)
+}
+
+/// What this host lets sandboxes promise, measured now.
+pub async fn doctor(base: &Base) -> Vec<Guarantee> {
+    match local(base, Arc::new(LateDoors::default())) {
+        Ok(local) => local.guarantees().await,
+        Err(error) => vec![Guarantee {
+            promise: "sandboxes can be made".to_string(),
+            state: domain::sandbox::GuaranteeState::Missing,
+            detail: error.to_string(),
+        }],
+    }
+}
+
+pub async fn executors_in_words(base: &Base) -> Vec<String> {
+    let mut lines: Vec<String> = toolchains_here().iter().map(|t| format!("toolchain  {:<10} {}", t.name, t.folder.display())).collect();
+    for executor in executors::build(&executor_settings(base)) {
+        let state = executor.unavailable().await.map_or("ready".to_string(), |why| format!("not here: {why}"));
+        lines.push(format!("executor   {:<10} {state}", executor.id()));
+    }
+    lines
+}
+
+/// One server at a time: two would carry out each other's work.
+fn lock(data_dir: &Path) -> Result<File> {
+    let path = data_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("{} can't be made", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another AstraForge server already works on {}", data_dir.display()),
+        Err(TryLockError::Error(error)) => Err(error).context("the data dir can't be locked"),
+    }
+}
+
+async fn connect(base: &Base) -> Result<Store> {
+    Store::connect(StoreConfig::new(base.database_url.clone())).await.map_err(|error| anyhow::anyhow!("the database can't be used: {error}"))
+}
+
+fn toolchains_here() -> Vec<toolchains::Toolchain> {
+    toolchains::find(&std::env::var("PATH").unwrap_or_default())
+}
+
+fn local(base: &Base, doors: Arc<dyn Doors>) -> Result<Arc<dyn Provisioner>> {
+    let local = Local::new(LocalConfig {
+        data_dir: base.data_dir.clone(),
+        toolchains: toolchains_here(),
+        astrad: ASTRAD,
+        doors,
+        allow_cidrs: Vec::new(),
+        witness: None,
+        init: None,
+    })?;
+    Ok(Arc::new(local))
+}
+
+/// An explicit provider, else a key that is there, else the script of the example.
+fn model(config: &ServeConfig) -> Result<ModelRoute> {
+    let lookup = &config.base.lookup;
+    if let Some(script) = &config.script {
+        return scripted(script);
+    }
+    let key = lookup.text("OPENAI_API_KEY");
+    let wanted = lookup.text("LLM_PROVIDER").or_else(|| key.as_ref().map(|_| "openai".to_string()));
+    match wanted.as_deref() {
+        None | Some("scripted") => scripted(EXAMPLE_SCRIPT),
+        Some(id) => {
+            let settings = providers::Settings {
+                base_url: lookup.text("OPENAI_BASE_URL"),
+                api_key: key.map(providers::ApiKey::new),
+                proxy_url: lookup.text("LLM_HTTP_PROXY"),
+                ..providers::Settings::default()
+            };
+            let provider = providers::build(id, settings).map_err(|error| anyhow::anyhow!("the model provider `{id}` can't be used: {error}"))?;
+            let model = lookup.text("LLM_MODEL").unwrap_or_else(|| MODEL_DEFAULT.to_string());
+            Ok(ModelRoute { provider, provider_id: id.to_string(), model, scripted: false })
+        }
+    }
+}
+
+fn scripted(script: &str) -> Result<ModelRoute> {
+    let settings = providers::Settings { script: Some(script.to_string()), ..providers::Settings::default() };
+    let provider = providers::build("scripted", settings).map_err(|error| anyhow::anyhow!("the script can't be read: {error}"))?;
+    Ok(ModelRoute { provider, provider_id: "scripted".to_string(), model: SCRIPTED_MODEL.to_string(), scripted: true })
+}
+
+fn executor_settings(base: &Base) -> executors::Settings {
+    let prefix = base.lookup.text("ASTRAFORGE_CODEX_PREFIX").map(PathBuf::from);
+    executors::Settings { codex_prefix: Some(prefix.unwrap_or_else(|| base.data_dir.join("clis/codex"))) }
+}
+
+fn engine(
+    base: &Base,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    provisioners: Vec<Arc<dyn Provisioner>>,
+    model: ModelRoute,
+    public_url: String,
+    executor: Option<String>,
+) -> Result<Engine> {
+    let settings = settings(base, &provisioners, public_url, executor)?;
+    let chosen = provisioners.iter().find(|p| p.id() == settings.default_provisioner).expect("settings chose one of these");
+    let git: Arc<dyn domain::git::GitHost> = Arc::new(integrations::git::Git::new(&base.data_dir, chosen.clone(), clock.clone())?);
+    let means = forges::Means {
+        git: git.clone(),
+        clock: clock.clone(),
+        author_name: settings.git_author_name.clone(),
+        author_email: settings.git_author_email.clone(),
+    };
+    Ok(Engine::new(Parts {
+        store,
+        clock,
+        provisioners,
+        executors: executors::build(&executor_settings(base)),
+        forges: forges::open_all(&means),
+        alert_sources: integrations::alerts::all(),
+        harnesses: harnesses::all(),
+        scanner: Arc::new(integrations::secret_scan::Scanner),
+        git,
+        model,
+        doors: OnceLock::new(),
+        llm: engine::llm::Accounts::default(),
+        signer: engine::signing::Signer::derive(&base.secret_key),
+        settings,
+        shutdown: CancellationToken::new(),
+    }))
+}
+
+fn settings(base: &Base, provisioners: &[Arc<dyn Provisioner>], public_url: String, executor: Option<String>) -> Result<Settings> {
+    let lookup = &base.lookup;
+    let self_hosted = lookup.flag("SELF_HOSTED", true)?;
+    let provisioner = match lookup.text("PROVISIONER").as_deref() {
+        None => provisioners[0].id().to_string(),
+        Some(word) if provisioners.iter().any(|p| p.id() == word) => word.to_string(),
+        Some(word) => bail!("PROVISIONER is `{word}`; this version has: {}", provisioners.iter().map(|p| p.id()).collect::<Vec<_>>().join(", ")),
+    };
+    let plan_limits = match lookup.text("WORKSPACE_QUOTAS") {
+        Some(text) => serde_json::from_str(&text).context("WORKSPACE_QUOTAS is no JSON object")?,
+        None => serde_json::Map::new(),
+    };
+    let (registries, set_up_env) = config::host_registries(lookup);
+    Ok(Settings {
+        data_dir: base.data_dir.clone(),
+        public_url,
+        secret_key: base.secret_key.clone(),
+        self_hosted,
+        require_approval: lookup.flag("AUTH_REQUIRE_APPROVAL", !self_hosted)?,
+        allow_all_users: lookup.flag("AUTH_ALLOW_ALL_USERS", false)?,
+        billing_enabled: lookup.flag("BILLING_ENABLED", !self_hosted)?,
+        quotas_enabled: lookup.flag("WORKSPACE_QUOTAS_ENABLED", !self_hosted)?,
+        default_plan: lookup.text("DEFAULT_WORKSPACE_PLAN").unwrap_or_else(|| if self_hosted { "self_hosted" } else { "trial" }.to_string()),
+        plan_limits,
+        default_provisioner: provisioner,
+        default_executor: executor.unwrap_or_else(|| "native".to_string()),
+        git_author_name: lookup.text("ASTRAFORGE_GIT_AUTHOR_NAME").unwrap_or_else(|| "AstraForge Bot".to_string()),
+        git_author_email: lookup.text("ASTRAFORGE_GIT_AUTHOR_EMAIL").unwrap_or_else(|| "bot@astraforge.local".to_string()),
+        workers: WORKERS,
+        registries,
+        set_up_env,
+    })
+}
+
+fn server_config(base: &Base) -> Result<ServerConfig> {
+    let defaults = ServerConfig::default();
+    Ok(ServerConfig {
+        allowed_hosts: base.lookup.list("ALLOWED_HOSTS").unwrap_or(defaults.allowed_hosts),
+        trusted_origins: base.lookup.list("CSRF_TRUSTED_ORIGINS").unwrap_or(defaults.trusted_origins),
+        trust_proxy: base.lookup.flag("TRUST_PROXY", false)?,
+        ..ServerConfig::default()
+    })
+}
+
+/// Sandboxes need the doors, the doors need the engine, the engine needs sandboxes: this breaks the ring.
+#[derive(Default)]
+struct LateDoors(OnceLock<Arc<dyn Doors>>);
+
+impl LateDoors {
+    fn set(&self, doors: Arc<dyn Doors>) {
+        let _ = self.0.set(doors);
+    }
+}
+
+#[async_trait]
+impl Doors for LateDoors {
+    async fn serve(&self, stream: BoxStream, peer: Peer, door: Door) {
+        if let Some(doors) = self.0.get() {
+            doors.serve(stream, peer, door).await;
+        }
+    }
+}
