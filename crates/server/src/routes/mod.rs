@@ -7,7 +7,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub mod api_keys;
 pub mod auth;
+pub mod git_http;
 pub mod health;
+pub mod merge_requests;
+pub mod repository_links;
 pub mod system;
 pub mod workspaces;
 
@@ -15,7 +18,10 @@ pub fn all() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(api_keys::router())
         .merge(auth::router())
+        .merge(git_http::router())
         .merge(health::router())
+        .merge(merge_requests::router())
+        .merge(repository_links::router())
         .merge(system::router())
         .merge(workspaces::router())
 }
