@@ -83,33 +83,34 @@ pub struct Connected {
     pub client: Client,
     pub doorbell: Doorbell,
     pub failed_ports: Vec<(u16, String)>,
-    /// The first process inside, as the host counts; told only by a far end that built a namespace for it.
-    pub first_process: Option<u32>,
 }
 
 impl Client {
-    /// Says hello and waits for the answer, whatever was built on the way there.
-    pub async fn connect<S>(stream: S, listen: Vec<u16>, root: &str, timeout: Duration) -> Result<Connected>
+    /// Says hello and waits for the answer. A far end that built a process namespace on the way tells the number of its
+    /// first process, as the host counts, and `started` hears of it even if nothing comes of the rest.
+    pub async fn connect<S, F>(stream: S, listen: Vec<u16>, root: &str, timeout: Duration, started: F) -> Result<Connected>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: FnMut(u32) + Send,
     {
-        tokio::time::timeout(timeout, Self::greet(stream, listen, root)).await.map_err(|_| ClientError::Late(timeout))?
+        let greeting = Self::greet(stream, listen, root, started);
+        tokio::time::timeout(timeout, greeting).await.map_err(|_| ClientError::Late(timeout))?
     }
 
-    async fn greet<S>(mut stream: S, listen: Vec<u16>, root: &str) -> Result<Connected>
+    async fn greet<S, F>(mut stream: S, listen: Vec<u16>, root: &str, mut started: F) -> Result<Connected>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: FnMut(u32) + Send,
     {
         let lost = |e: std::io::Error| ClientError::Lost(e.to_string());
         let hello = Hello { generation: GENERATION, listen, root: root.to_string() };
         let payload = serde_json::to_vec(&hello).expect("a hello is JSON");
         stream.write_all(&protocol::encode(0, Kind::Hello, 0, &payload)).await.map_err(lost)?;
-        let mut first_process = None;
         let welcome: Welcome = loop {
             let (header, payload) = read_frame(&mut stream).await.map_err(lost)?;
             match header.kind {
                 Kind::Started if payload.len() == 4 => {
-                    first_process = Some(u32::from_le_bytes([payload[0], payload[1], payload[2], payload[3]]));
+                    started(u32::from_le_bytes([payload[0], payload[1], payload[2], payload[3]]));
                 }
                 Kind::Failed => return Err(ClientError::NotBuilt(String::from_utf8_lossy(&payload).into_owned())),
                 Kind::Hello => break serde_json::from_slice(&payload).map_err(|_| ClientError::OutOfTurn)?,
@@ -122,7 +123,7 @@ impl Client {
         let (reader, writer) = tokio::io::split(stream);
         let (mux, opened) = Mux::start(reader, writer, Side::Host);
         let doorbell = Doorbell { opened };
-        Ok(Connected { client: Client { mux }, doorbell, failed_ports: welcome.failed_ports, first_process })
+        Ok(Connected { client: Client { mux }, doorbell, failed_ports: welcome.failed_ports })
     }
 
     /// Resolves when the connection is over, with the reason.

@@ -7,6 +7,7 @@ mod doors;
 pub mod egress;
 pub mod local;
 mod place;
+mod sweep;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 

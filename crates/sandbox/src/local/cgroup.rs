@@ -183,6 +183,12 @@ impl Group {
         field(&self.read(base, file).unwrap_or_default(), "oom_kill").unwrap_or(0)
     }
 
+    /// How often a member had to wait because the processor time of a period was used up.
+    pub fn throttled(&self) -> u64 {
+        let stat = self.cgroups.cpu.as_ref().and_then(|base| self.read(base, "cpu.stat"));
+        field(&stat.unwrap_or_default(), "nr_throttled").unwrap_or(0)
+    }
+
     pub fn usage(&self) -> SandboxUsage {
         let number = |base: &Option<Base>, v1: &str, v2: &str| {
             let base = base.as_ref()?;

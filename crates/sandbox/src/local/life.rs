@@ -9,6 +9,7 @@ use domain::{Error, Result, SandboxId};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use serde::{Deserialize, Serialize};
+use crate::sweep::remove_tree;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,7 +30,7 @@ pub struct Remains {
 
 #[derive(Default)]
 struct Parts {
-    first_process: Option<OwnedFd>,
+    first_process: Option<(u32, OwnedFd)>,
     group: Option<Group>,
     is_being_removed: bool,
 }
@@ -44,11 +45,22 @@ impl Remains {
     }
 
     /// The first process is our child and not waited for yet, so its number is still its own.
-    pub fn adopt(&self, first_process: u32) -> Result<()> {
-        let pid = Pid::from_raw(first_process as i32).ok_or_else(|| Error::internal("a process without a number"))?;
-        let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|e| Error::unavailable(format!("watching a sandbox: {e}")))?;
-        self.parts().first_process = Some(fd);
-        Ok(())
+    pub fn adopt(&self, first_process: u32) {
+        let fd = Pid::from_raw(first_process as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
+        self.parts().first_process = fd.map(|fd| (first_process, fd));
+    }
+
+    /// Its number on this host, as long as it is ours.
+    pub fn first_process(&self) -> Option<u32> {
+        self.parts().first_process.as_ref().map(|(pid, _)| *pid)
+    }
+
+    pub fn is_gone(&self) -> bool {
+        *self.is_gone.borrow()
+    }
+
+    pub fn group(&self) -> Option<Group> {
+        self.parts().group.clone()
     }
 
     /// Cleans up as soon as the place ends, for whatever reason.
@@ -77,13 +89,13 @@ impl Remains {
             let mut parts = self.parts();
             (parts.first_process.take(), parts.group.take())
         };
-        if let Some(first) = first_process {
+        if let Some((_, first)) = first_process {
             kill_and_bury(&first);
         }
         if let Some(group) = group {
             group.remove();
         }
-        if let Err(error) = remove_tree_now(&self.folder) {
+        if let Err(error) = remove_tree(&self.folder) {
             tracing::warn!(sandbox = %self.id, %error, "a sandbox's folder could not be removed; reconciliation will try again");
         }
         self.is_gone.send_replace(true);
@@ -110,12 +122,10 @@ impl Ground for Remains {
         format!("local://{}", self.id)
     }
     fn usage(&self) -> SandboxUsage {
-        let group = self.parts().group.clone();
-        group.map(|group| group.usage()).unwrap_or_default()
+        self.group().map(|group| group.usage()).unwrap_or_default()
     }
     fn oom_kills(&self) -> u64 {
-        let group = self.parts().group.clone();
-        group.map_or(0, |group| group.oom_kills())
+        self.group().map_or(0, |group| group.oom_kills())
     }
     async fn terminate(self: Arc<Self>) -> Result<()> {
         match tokio::time::timeout(2 * DEATH_TIMEOUT, self.end()).await {
@@ -156,22 +166,18 @@ impl Owner {
     pub fn is_alive(&self) -> bool {
         started(self.pid) == Some(self.started)
     }
+    /// The name of a sandbox's cgroup, which tells the owner even when the folder is lost.
+    pub fn group_of(&self, name: &str) -> String {
+        format!("{name}.{}-{}", self.pid, self.started)
+    }
+    pub fn of_group(group: &str) -> Option<Owner> {
+        let (pid, started) = group.rsplit_once('.')?.1.split_once('-')?;
+        Some(Owner { pid: pid.parse().ok()?, started: started.parse().ok()? })
+    }
 }
 
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = &stat[stat.rfind(')')? + 1..];
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
-pub async fn remove_tree(folder: PathBuf) -> io::Result<()> {
-    tokio::task::spawn_blocking(move || remove_tree_now(&folder)).await.map_err(io::Error::other)?
-}
-
-/// Removes a folder whoever filled it, however deep, and whatever modes its own folders have.
-pub fn remove_tree_now(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

@@ -1,11 +1,13 @@
 //! Sandboxes made of the kernel's own means: namespaces, cgroups, Landlock, seccomp. No engine, no daemon of somebody else's.
 
 pub mod cgroup;
+mod guarantees;
 pub mod init;
 mod landlock;
 mod life;
 mod mounts;
 pub mod plan;
+mod reconcile;
 mod rootfs;
 mod seccomp;
 mod start;
@@ -27,6 +29,7 @@ use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::OnceCell;
 use toolchains::Toolchain;
 
 pub struct LocalConfig {
@@ -58,6 +61,7 @@ struct Shared {
     identity: Identity,
     cgroups: Cgroups,
     living: Mutex<HashMap<SandboxId, Weak<Remains>>>,
+    measured: OnceCell<Vec<Guarantee>>,
 }
 
 impl Local {
@@ -86,6 +90,7 @@ impl Local {
                 identity: identity(),
                 cgroups: Cgroups::detect(),
                 living: Mutex::new(HashMap::new()),
+                measured: OnceCell::new(),
             }),
         })
     }
@@ -111,7 +116,7 @@ impl Provisioner for Local {
     }
 
     async fn guarantees(&self) -> Vec<Guarantee> {
-        Vec::new()
+        self.shared.measured.get_or_init(|| guarantees::measure(self.shared.clone())).await.clone()
     }
 
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>> {
@@ -120,15 +125,20 @@ impl Provisioner for Local {
     }
 
     async fn list(&self) -> Vec<SandboxId> {
-        self.shared.living().iter().filter(|(_, life)| life.strong_count() > 0).map(|(id, _)| *id).collect()
+        self.shared.living().iter().filter(|(_, life)| life.upgrade().is_some_and(|life| !life.is_gone())).map(|(id, _)| *id).collect()
     }
 
     async fn reconcile(&self) -> Result<usize> {
-        Ok(0)
+        let shared = self.shared.clone();
+        tokio::task::spawn_blocking(move || reconcile::reconcile(&shared)).await.map_err(|e| Error::internal(e.to_string()))
     }
 
     async fn forget(&self, id: SandboxId) -> Result<()> {
+        if self.list().await.contains(&id) {
+            return Err(Error::conflict(format!("session `{id}` is alive; terminate it before its workspace is forgotten")));
+        }
         let folder = self.shared.data_dir.join("workspaces").join(id.to_string());
-        life::remove_tree(folder).await.map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))
+        let result = tokio::task::spawn_blocking(move || crate::sweep::remove_tree(&folder)).await;
+        result.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))
     }
 }

@@ -27,7 +27,8 @@ pub struct Plan {
     pub toolchains: Vec<PathBuf>,
     /// Below the workspace, relative, clean.
     pub read_only_paths: Vec<String>,
-    /// For each of the file systems that live in memory.
+    /// What the file systems in memory may hold together. Their contents count as the sandbox's memory, and full ones must
+    /// leave it room to run something.
     pub memory_files_bytes_max: u64,
     pub open_files_max: u64,
     /// Set when no cgroup limits the number of processes.

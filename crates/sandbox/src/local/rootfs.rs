@@ -63,8 +63,8 @@ impl<'a> Builder<'a> {
         self.system()?;
         self.etc()?;
         self.devices()?;
-        self.memory_files("tmp", "1777", false)?;
-        self.memory_files(AGENT_HOME, "0755", true)?;
+        self.memory_files("tmp", "1777", false, 40)?;
+        self.memory_files(AGENT_HOME, "0755", true, 45)?;
         for folder in &self.plan.toolchains {
             let target = folder.to_str().ok_or("a toolchain folder whose name is not UTF-8")?;
             self.bind(folder, target, READ_ONLY | NO_SUID | NO_DEV, true)?;
@@ -123,7 +123,7 @@ impl<'a> Builder<'a> {
         let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")];
         let pts = mounts::new("devpts", &options, NO_SUID | NO_EXEC).map_err(because("terminals"))?;
         self.attach(&pts, "dev/pts")?;
-        self.memory_files("dev/shm", "1777", false)?;
+        self.memory_files("dev/shm", "1777", false, 15)?;
         for (name, to) in [
             ("ptmx", "pts/ptmx"),
             ("fd", "/proc/self/fd"),
@@ -136,8 +136,8 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn memory_files(&self, target: &str, mode: &str, is_agents: bool) -> Step<()> {
-        let size = self.plan.memory_files_bytes_max.to_string();
+    fn memory_files(&self, target: &str, mode: &str, is_agents: bool, percent: u64) -> Step<()> {
+        let size = (self.plan.memory_files_bytes_max / 100 * percent).to_string();
         let owner = AGENT_HOST_ID.to_string();
         let mut options = vec![("mode", mode), ("size", size.as_str()), ("nr_inodes", "1m")];
         if is_agents && self.plan.identity == Identity::Range {

@@ -2,9 +2,9 @@
 
 use super::init;
 use super::life::{Owner, Remains};
-use super::plan::{AGENT_HOME, Identity, Plan, PlannedMount, Way};
+use super::plan::{AGENT_HOME, Plan, PlannedMount, Way};
 use super::rootfs::give_to_agent;
-use super::Shared;
+use super::{Shared, guarantees};
 use crate::doors;
 use crate::place::Place;
 use daemon::Client;
@@ -55,7 +55,7 @@ pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
         epoch: spec.epoch,
         client,
         env: environment(&shared, &spec),
-        guarantees: Vec::new(),
+        guarantees: shared.measured.get().cloned().unwrap_or_else(guarantees::unverified),
         ground: remains,
     })
 }
@@ -74,15 +74,17 @@ async fn bring_up(
     let _ = sent;
     ours.set_nonblocking(true).map_err(unavailable("a socket for a sandbox"))?;
     let stream = tokio::net::UnixStream::from_std(ours).map_err(unavailable("a socket for a sandbox"))?;
-    let connected = Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT).await;
+    let adopt = |first| remains.adopt(first);
+    let connected = Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT, adopt).await;
     if connected.is_err() {
         let _ = builder.kill();
     }
     tokio::task::spawn_blocking(move || builder.wait());
-    let Connected { client, doorbell, failed_ports, first_process } =
+    let Connected { client, doorbell, failed_ports } =
         connected.map_err(|e| Error::unavailable(format!("sandbox `{}` did not start: {e}", spec.id)))?;
-    let first = first_process.ok_or_else(|| Error::unavailable("the builder did not tell the first process"))?;
-    remains.adopt(first)?;
+    if remains.first_process().is_none() {
+        return Err(Error::internal("the builder of sandboxes did not tell the first process"));
+    }
     if let Some((port, why)) = failed_ports.first() {
         return Err(Error::unavailable(format!("sandbox `{}` cannot listen on its port {port}: {why}", spec.id)));
     }
@@ -192,9 +194,10 @@ impl Prepared {
             _ => Error::unavailable(format!("preparing a sandbox, its folder: {e}")),
         })?;
         let remains = Arc::new(Remains::new(spec.id, folder.clone()));
-        Owner::this_process().write(&folder).map_err(io("its owner's record"))?;
+        let owner = Owner::this_process();
+        owner.write(&folder).map_err(io("its owner's record"))?;
         private_folder(&folder.join("root")).map_err(io("its root"))?;
-        let group = shared.cgroups.create(&name, &spec.limits).map_err(io("its cgroup"))?;
+        let group = shared.cgroups.create(&owner.group_of(&name), &spec.limits).map_err(io("its cgroup"))?;
         let cgroups = group.entrances();
         remains.belongs_to(group);
 
@@ -211,7 +214,7 @@ impl Prepared {
             mounts,
             toolchains: shared.toolchains.iter().map(|t| t.folder.clone()).collect(),
             read_only_paths: spec.read_only_paths.clone(),
-            memory_files_bytes_max: (spec.limits.memory_bytes_max / 2).max(16 << 20),
+            memory_files_bytes_max: spec.limits.memory_bytes_max / 4 * 3,
             open_files_max: spec.limits.open_files_max,
             processes_rlimit: shared.cgroups.pids().is_none().then_some(spec.limits.processes_max.into()),
             memory_rlimit: shared.cgroups.memory().is_none().then_some(spec.limits.memory_bytes_max),
@@ -304,12 +307,4 @@ async fn launch(program: PathBuf, socket: UnixStream) -> Launched {
     let gone = || std::io::Error::other("the launcher is gone");
     launcher.send((program, socket, answer)).map_err(|_| gone())?;
     child.await.map_err(|_| gone())?
-}
-
-/// The identity under which this process makes sandboxes, for messages.
-pub fn describe(identity: Identity) -> String {
-    match identity {
-        Identity::Range => "as root, with ids inside mapped to a range that belongs to nobody".into(),
-        Identity::Single { uid, .. } => format!("as user {uid}, who is the agent inside"),
-    }
 }
