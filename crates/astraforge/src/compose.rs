@@ -24,6 +24,8 @@ static ASTRAD: &[u8] = include_bytes!(env!("ASTRAD"));
 pub const EXAMPLE_SCRIPT: &str = include_str!("demo/checkout.script.json");
 const MODEL_DEFAULT: &str = "gpt-5-codex";
 const SCRIPTED_MODEL: &str = "scripted";
+/// The version whose stream and flags the adapter was tried with.
+const CODEX_PACKAGE: &str = "@openai/codex@0.169.0";
 const WORKERS: usize = 2;
 
 /// A composed server, not yet listening.
@@ -156,6 +158,25 @@ fn executor_settings(base: &Base) -> executors::Settings {
     executors::Settings { codex_prefix: Some(prefix.unwrap_or_else(|| base.data_dir.join("clis/codex"))) }
 }
 
+/// Installs the CLI below the data dir, once. A large download, so only when somebody asks for it.
+pub async fn install_codex(base: &Base) -> Result<()> {
+    let prefix = executor_settings(base).codex_prefix.context("executor settings name a folder")?;
+    if prefix.join("node_modules/@openai/codex").is_dir() {
+        return Ok(());
+    }
+    println!("installing the Codex CLI from npm into {} (about 400 MB)", prefix.display());
+    std::fs::create_dir_all(&prefix)?;
+    let status = tokio::process::Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--prefix"])
+        .arg(&prefix)
+        .arg(CODEX_PACKAGE)
+        .status()
+        .await
+        .context("npm could not be started")?;
+    anyhow::ensure!(status.success(), "npm could not install {CODEX_PACKAGE}");
+    Ok(())
+}
+
 fn engine(
     base: &Base,
     store: Store,
@@ -180,7 +201,7 @@ fn engine(
         provisioners,
         executors: executors::build(&executor_settings(base)),
         forges: forges::open_all(&means),
-        alert_sources: integrations::alerts::all(),
+        alert_sources: Vec::new(),
         harnesses: harnesses::all(),
         scanner: Arc::new(integrations::secret_scan::Scanner),
         git,

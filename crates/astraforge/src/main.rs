@@ -1,1 +1,31 @@
-fn main() {}
+//! The `astraforge` binary: command line, configuration, and the only place that names every adapter.
+
+mod cli;
+mod clock;
+mod commands;
+mod compose;
+mod config;
+mod demo;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A sandbox's first process is this binary again; it must not find any thread when it builds its namespaces.
+    sandbox::init_if_asked();
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("astraforge: the async runtime could not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("astraforge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -51,17 +51,24 @@ pub async fn charge_request(engine: &Engine, tx: &mut store::Tx, workspace: Work
 
 /// Counts one sandbox session, or refuses it. `active` is how many the workspace has now, this one not counted.
 pub async fn charge_sandbox(engine: &Engine, tx: &mut store::Tx, workspace: WorkspaceId, active: i64) -> Result<()> {
-    let period = period(engine);
-    if active >= domain::limits::SANDBOXES_PER_WORKSPACE_MAX {
-        return Err(full("sandboxes at once", "this server's own limit", domain::limits::SANDBOXES_PER_WORKSPACE_MAX, "workspace_uid"));
-    }
+    check_seat(engine, tx, workspace, active).await?;
     let one = Ledger { sandbox_sessions: 1, ..Default::default() };
-    let used = store::workspaces::charge(tx, workspace, &period, &one).await?.sandbox_sessions;
-    if let Some((plan, limits)) = enforced(engine, tx, workspace).await? {
-        check("workspace_uid", "sandboxes at once", &plan, active + 1, limits.sandbox_concurrent)?;
-        check("workspace_uid", "sandbox sessions this month", &plan, used, limits.sandbox_sessions_per_month)?;
+    let used = store::workspaces::charge(tx, workspace, &period(engine), &one).await?.sandbox_sessions;
+    match enforced(engine, tx, workspace).await? {
+        Some((plan, limits)) => check("workspace_uid", "sandbox sessions this month", &plan, used, limits.sandbox_sessions_per_month),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether one more sandbox may live, for a session that was paid for already.
+pub async fn check_seat(engine: &Engine, tx: &mut store::Tx, workspace: WorkspaceId, active: i64) -> Result<()> {
+    if active >= domain::limits::SANDBOXES_PER_WORKSPACE_MAX {
+        return Err(full("sandboxes at once", "this server", domain::limits::SANDBOXES_PER_WORKSPACE_MAX, "workspace_uid"));
+    }
+    match enforced(engine, tx, workspace).await? {
+        Some((plan, limits)) => check("workspace_uid", "sandboxes at once", &plan, active + 1, limits.sandbox_concurrent),
+        None => Ok(()),
+    }
 }
 
 /// Adds what was spent; never refuses.

@@ -59,6 +59,12 @@ pub async fn filter(tx: &mut store::Tx, user: UserId, uid: Option<&str>) -> Resu
     }
 }
 
+/// As [`filter`], in a transaction of its own.
+pub async fn filtered(engine: &Engine, user: UserId, uid: Option<&str>) -> Result<Option<WorkspaceId>> {
+    let mut tx = engine.store.read().await?;
+    filter(&mut tx, user, uid).await
+}
+
 /// By name, as people look for them.
 pub async fn list(engine: &Engine, user: UserId) -> Result<Vec<Membership>> {
     let mut tx = engine.store.read().await?;

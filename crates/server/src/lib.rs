@@ -4,6 +4,7 @@
 //! environment is read by the binary alone, which hands over a [`ServerConfig`].
 
 pub mod caller;
+pub mod doors;
 pub mod json;
 pub mod layers;
 pub mod limit;

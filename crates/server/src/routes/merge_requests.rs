@@ -223,18 +223,15 @@ impl From<Comment> for CommentView {
 #[into_params(parameter_in = Query)]
 struct Filter {
     workspace_uid: Option<String>,
-    #[serde(flatten)]
-    #[param(inline)]
-    paging: Paging,
 }
 
 /// Merge requests of my workspaces, newest first
-#[utoipa::path(get, path = "/api/merge-requests/", tag = "merge requests", params(Filter), responses(
+#[utoipa::path(get, path = "/api/merge-requests/", tag = "merge requests", params(Filter, Paging), responses(
     (status = 200, body = Vec<MergeRequestView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>) -> Reply<Response> {
+async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
     let all = merge_requests::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
-    Ok(filter.paging.cut(all.into_iter().map(|whole| view(&state, whole)).collect()))
+    Ok(paging.cut(all.into_iter().map(|whole| view(&state, whole)).collect()))
 }
 
 /// One merge request

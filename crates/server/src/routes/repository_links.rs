@@ -67,9 +67,6 @@ pub struct NewLinkBody {
 #[into_params(parameter_in = Query)]
 struct Filter {
     workspace_uid: Option<String>,
-    #[serde(flatten)]
-    #[param(inline)]
-    paging: Paging,
 }
 
 impl From<Linked> for LinkView {
@@ -92,12 +89,12 @@ impl From<Linked> for LinkView {
 }
 
 /// Links of my workspaces, oldest first
-#[utoipa::path(get, path = "/api/repository-links/", tag = "repositories", params(Filter), responses(
+#[utoipa::path(get, path = "/api/repository-links/", tag = "repositories", params(Filter, Paging), responses(
     (status = 200, body = Vec<LinkView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>) -> Reply<Response> {
+async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
     let all = repositories::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
-    Ok(filter.paging.cut(all.into_iter().map(LinkView::from).collect()))
+    Ok(paging.cut(all.into_iter().map(LinkView::from).collect()))
 }
 
 /// Link a repository; a local one is made here, empty or as a copy

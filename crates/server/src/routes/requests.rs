@@ -25,6 +25,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 
 #[derive(Serialize, ToSchema)]
 pub struct RequestView {
+    #[schema(value_type = String, format = Uuid)]
     pub id: RequestId,
     /// The workspace's uid.
     pub tenant_id: String,
@@ -41,6 +42,7 @@ pub struct RequestView {
     pub artifacts: Value,
     #[schema(value_type = Object)]
     pub metadata: Value,
+    #[schema(value_type = Option<String>, format = Uuid)]
     pub incident_id: Option<domain::IncidentId>,
     pub created_at: Stamp00,
     pub updated_at: Stamp00,
@@ -98,21 +100,18 @@ struct Filter {
     /// A workspace uid.
     tenant_id: Option<String>,
     workspace_uid: Option<String>,
-    #[serde(flatten)]
-    #[param(inline)]
-    paging: Paging,
 }
 
 /// Requests of my workspaces, newest first.
-#[utoipa::path(get, path = "/api/requests/", tag = "requests", params(Filter), responses((status = 200, body = Vec<RequestView>)))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>) -> Reply<Response> {
+#[utoipa::path(get, path = "/api/requests/", tag = "requests", params(Filter, Paging), responses((status = 200, body = Vec<RequestView>)))]
+async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
     let uid = filter.tenant_id.or(filter.workspace_uid);
     let workspace = workspaces::filtered(&state.engine, caller.user.id, uid.as_deref()).await?;
     let mut views = Vec::new();
     for whole in requests::list(&state.engine, caller.user.id, workspace).await? {
         views.push(view(&state, whole).await?);
     }
-    Ok(filter.paging.cut(views))
+    Ok(paging.cut(views))
 }
 
 #[derive(Deserialize, ToSchema)]

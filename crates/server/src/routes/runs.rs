@@ -29,8 +29,10 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// A row of a list.
 #[derive(Serialize, ToSchema)]
 pub struct RunSummary {
+    #[schema(value_type = String, format = Uuid)]
     pub id: RunId,
     pub number: i64,
+    #[schema(value_type = String, format = Uuid)]
     pub request_id: RequestId,
     pub request_title: String,
     /// `queued`, `running`, `completed`, `failed` or `cancelled`.
@@ -48,8 +50,10 @@ pub struct RunSummary {
     pub verdict: Option<&'static str>,
     pub executor: String,
     pub model: String,
+    #[schema(value_type = Option<String>, format = Uuid)]
     pub incident_id: Option<domain::IncidentId>,
     pub incident_short_id: Option<String>,
+    #[schema(value_type = Option<String>, format = Uuid)]
     pub merge_request_id: Option<domain::MergeRequestId>,
     pub workspace_uid: String,
     pub error: Option<String>,
@@ -58,6 +62,7 @@ pub struct RunSummary {
 #[derive(Serialize, ToSchema)]
 pub struct StepView {
     pub name: &'static str,
+    #[schema(value_type = String)]
     pub state: Value,
     pub started_at: Option<Stamp00>,
     pub finished_at: Option<Stamp00>,
@@ -166,18 +171,15 @@ struct Filter {
     workspace_uid: Option<String>,
     /// The older name of the same filter.
     tenant_id: Option<String>,
-    #[serde(flatten)]
-    #[param(inline)]
-    paging: Paging,
 }
 
 /// Runs of my workspaces, newest first.
-#[utoipa::path(get, path = "/api/runs/", tag = "runs", params(Filter), responses((status = 200, body = Vec<RunSummary>)))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>) -> Reply<Response> {
+#[utoipa::path(get, path = "/api/runs/", tag = "runs", params(Filter, Paging), responses((status = 200, body = Vec<RunSummary>)))]
+async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
     let uid = filter.workspace_uid.or(filter.tenant_id);
     let workspace = workspaces::filtered(&state.engine, caller.user.id, uid.as_deref()).await?;
     let all = runs::list(&state.engine, caller.user.id, workspace).await?;
-    Ok(filter.paging.cut(summaries(&state, all).await?))
+    Ok(paging.cut(summaries(&state, all).await?))
 }
 
 /// One run.

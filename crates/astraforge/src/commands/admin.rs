@@ -1,0 +1,71 @@
+//! `astraforge admin`: users and keys. Works on the database, so a running server may stay up.
+
+use crate::cli::{Admin, Common};
+use crate::compose;
+use crate::config::Base;
+use anyhow::{Result, bail};
+use domain::secret::Secret;
+use engine::{Engine, accounts};
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+pub async fn run(admin: Admin) -> Result<ExitCode> {
+    match admin {
+        Admin::CreateUser { common, user, email, admin } => {
+            let engine = open(&common).await?;
+            let password = read_password(&user)?;
+            let user = accounts::create_user(&engine, &user, &email, &password, admin).await?;
+            println!("user `{}` has number {}", user.username, user.id);
+        }
+        Admin::CreateKey { common, user, name } => {
+            let engine = open(&common).await?;
+            let user = accounts::find(&engine, &user).await?;
+            let (_, key) = accounts::create_key(&engine, user.id, &name).await?;
+            println!("{}", key.expose());
+        }
+        Admin::SetPassword { common, user } => {
+            let engine = open(&common).await?;
+            let password = read_password(&user)?;
+            accounts::set_password(&engine, &user, &password).await?;
+            println!("`{user}` has a new password");
+        }
+        Admin::Approve { common, user } => {
+            let engine = open(&common).await?;
+            accounts::approve(&engine, &user).await?;
+            println!("`{user}` may sign in");
+        }
+        Admin::Block { common, user } => {
+            let engine = open(&common).await?;
+            accounts::block(&engine, &user).await?;
+            println!("`{user}` is blocked; sessions and keys have stopped working");
+        }
+        Admin::Users { common } => {
+            let engine = open(&common).await?;
+            for user in accounts::list(&engine).await? {
+                let admin = if user.is_admin { "administrator" } else { "" };
+                println!("{:>6}  {:<24} {:<10} {admin}", user.id, user.username, user.access.status.word());
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(common: &Common) -> Result<Engine> {
+    compose::bare_engine(Base::open(common)?).await
+}
+
+/// From standard input, never from an argument that others could see.
+fn read_password(user: &str) -> Result<Secret> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        print!("password for `{user}` (shown while you type): ");
+        std::io::stdout().flush()?;
+    }
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        bail!("no password was given on standard input");
+    }
+    Ok(Secret::new(password))
+}

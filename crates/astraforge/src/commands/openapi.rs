@@ -1,0 +1,9 @@
+//! `astraforge openapi`: the document that `docs/reference/openapi.json` and the web app's types are made from.
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+pub fn run() -> Result<ExitCode> {
+    println!("{}", server::openapi::Document::new().json());
+    Ok(ExitCode::SUCCESS)
+}

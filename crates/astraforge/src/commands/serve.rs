@@ -1,0 +1,79 @@
+//! `astraforge serve`: one process with API, web app, doors and worker.
+
+use crate::cli::Serve;
+use crate::compose::{self, Running};
+use crate::config::ServeConfig;
+use anyhow::{Context, Result};
+use engine::accounts;
+use std::future::IntoFuture;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// After this a stop no longer waits for open connections.
+const GRACE: Duration = Duration::from_secs(8);
+
+pub async fn run(args: Serve) -> Result<ExitCode> {
+    let config = ServeConfig::open(&args)?;
+    log_to_stderr(&config.log_filter);
+    let server = start(config).await?;
+    if let Some(password) = &server.first_password {
+        println!("AstraForge is at {} (first start: user `admin`, password `{password}`)", server.url);
+    } else {
+        println!("AstraForge is at {}", server.url);
+    }
+    stop_signal().await?;
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn log_to_stderr(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// A server that answers.
+pub struct Server {
+    pub url: String,
+    /// Only on the very first start.
+    pub first_password: Option<String>,
+    pub running: Running,
+    http: tokio::task::JoinHandle<std::io::Result<()>>,
+    worker: tokio::task::JoinHandle<()>,
+}
+
+pub async fn start(config: ServeConfig) -> Result<Server> {
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("{} can't be listened on", config.listen))?;
+    let address = listener.local_addr()?;
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
+    let running = compose::compose(config, url.clone()).await?;
+    let engine = running.engine.clone();
+    let first_password = accounts::ensure_admin(&engine).await?.map(|password| password.expose().to_string());
+    let app = server::router(running.state.clone()).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let stop = engine.shutdown.clone();
+    let http = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).into_future());
+    let worker = tokio::spawn(engine::worker::run(engine.clone()));
+    tokio::spawn(engine::schedule::run(engine));
+    Ok(Server { url, first_password, running, http, worker })
+}
+
+impl Server {
+    /// Stops taking work, hands back what is under way, ends sandboxes, closes the database.
+    pub async fn stop(self) {
+        self.running.engine.shutdown.cancel();
+        let _ = tokio::time::timeout(GRACE, self.worker).await;
+        let _ = tokio::time::timeout(GRACE, self.http).await;
+        let _ = tokio::time::timeout(GRACE, self.running.engine.store.close()).await;
+    }
+}
+
+pub async fn stop_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

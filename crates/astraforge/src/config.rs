@@ -1,0 +1,261 @@
+//! Settings from flags, environment and an optional file, in that order of precedence. Nobody else reads the environment.
+
+use crate::cli::{Common, Serve};
+use anyhow::{Context, Result, bail};
+use domain::egress::HostPort;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What the first server shipped as its key, known to everybody.
+const REFUSED_KEYS: &[&str] = &["insecure", "insecure-secret-key", "changeme", "change-me", "django-insecure"];
+const SECRET_KEY_CHARS_MIN: usize = 32;
+
+/// Where a setting that is no flag is looked up.
+pub struct Lookup {
+    file: BTreeMap<String, String>,
+}
+
+impl Lookup {
+    pub fn open(path: Option<&Path>) -> Result<Lookup> {
+        let mut file = BTreeMap::new();
+        if let Some(path) = path {
+            let text = fs::read_to_string(path).with_context(|| format!("the configuration file {} can't be read", path.display()))?;
+            let table: toml::Table = text.parse().with_context(|| format!("{} is no TOML", path.display()))?;
+            for (name, value) in table {
+                let value = match value {
+                    toml::Value::String(text) => text,
+                    toml::Value::Table(_) => serde_json::to_string(&value)?,
+                    other => other.to_string(),
+                };
+                file.insert(name.to_uppercase(), value);
+            }
+        }
+        if let Some(path) = std::env::var_os("ASTRAFORGE_ENV_FILE") {
+            let text = fs::read_to_string(&path).with_context(|| format!("ASTRAFORGE_ENV_FILE names {}, which can't be read", Path::new(&path).display()))?;
+            for (name, value) in text.lines().filter_map(env_line) {
+                file.entry(name).or_insert(value);
+            }
+        }
+        Ok(Lookup { file })
+    }
+
+    /// Empty counts as absent, as compose files like to pass empty variables.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let from_env = std::env::var(name).ok();
+        from_env.or_else(|| self.file.get(name).cloned()).map(|v| v.trim().to_string()).filter(|v| !v.is_empty())
+    }
+
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool> {
+        match self.text(name).map(|v| v.to_lowercase()).as_deref() {
+            None => Ok(default),
+            Some("1" | "true" | "yes" | "on") => Ok(true),
+            Some("0" | "false" | "no" | "off") => Ok(false),
+            Some(other) => bail!("{name} is `{other}`; say true or false"),
+        }
+    }
+
+    pub fn list(&self, name: &str) -> Option<Vec<String>> {
+        self.text(name).map(|v| v.split(',').map(|s| s.trim().to_string()).filter(|s| !s.is_empty()).collect())
+    }
+}
+
+/// `NAME=value`, with `export`, quotes and comments as shells have them.
+fn env_line(line: &str) -> Option<(String, String)> {
+    let line = line.trim().trim_start_matches("export ").trim();
+    let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+    let value = value.trim();
+    let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')));
+    Some((name.trim().to_string(), bare.unwrap_or(value).to_string()))
+}
+
+/// What every command needs.
+pub struct Base {
+    pub data_dir: PathBuf,
+    pub database_url: String,
+    pub secret_key: Vec<u8>,
+    pub lookup: Lookup,
+}
+
+impl Base {
+    pub fn open(common: &Common) -> Result<Base> {
+        let lookup = Lookup::open(common.config.as_deref())?;
+        let data_dir = match common.data_dir.clone().or_else(|| lookup.text("ASTRAFORGE_DATA_DIR").map(PathBuf::from)) {
+            Some(dir) => dir,
+            None => default_data_dir()?,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&data_dir)
+            .with_context(|| format!("the data dir {} can't be made", data_dir.display()))?;
+        let data_dir = data_dir.canonicalize()?;
+        let database_url = common
+            .database_url
+            .clone()
+            .filter(|url| !url.trim().is_empty())
+            .or_else(|| lookup.text("DATABASE_URL"))
+            .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("astraforge.db").display()));
+        let secret_key = secret_key(&lookup, &data_dir)?;
+        Ok(Base { data_dir, database_url, secret_key, lookup })
+    }
+}
+
+fn default_data_dir() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("XDG_DATA_HOME") {
+        return Ok(PathBuf::from(dir).join("astraforge"));
+    }
+    let home = std::env::var_os("HOME").context("neither --data-dir nor HOME says where to keep data")?;
+    Ok(PathBuf::from(home).join(".local/share/astraforge"))
+}
+
+/// Given, or made once and kept beside the data with no rights for anybody else.
+fn secret_key(lookup: &Lookup, data_dir: &Path) -> Result<Vec<u8>> {
+    if let Some(given) = lookup.text("SECRET_KEY") {
+        let lower = given.to_lowercase();
+        if given.len() < SECRET_KEY_CHARS_MIN || REFUSED_KEYS.iter().any(|known| lower.contains(known)) {
+            bail!("SECRET_KEY is a published default or shorter than {SECRET_KEY_CHARS_MIN} characters; leave it out to have one made, or give a random one");
+        }
+        return Ok(given.into_bytes());
+    }
+    let path = data_dir.join("secret.key");
+    if let Ok(kept) = fs::read_to_string(&path) {
+        let kept = kept.trim();
+        if kept.len() < SECRET_KEY_CHARS_MIN {
+            bail!("{} is damaged; restore it from a backup: stored secrets can't be read without it", path.display());
+        }
+        return Ok(kept.as_bytes().to_vec());
+    }
+    let mut bytes = [0u8; 32];
+    rand::fill(&mut bytes);
+    let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("{} can't be written", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(text.into_bytes())
+}
+
+/// What `serve` and `demo` need beside that.
+pub struct ServeConfig {
+    pub base: Base,
+    pub listen: std::net::SocketAddr,
+    pub public_url: Option<String>,
+    pub script: Option<String>,
+    pub unsafe_process: bool,
+    pub log_filter: String,
+    /// The demo crashes its own example and asks for runs by itself.
+    pub executor: Option<String>,
+}
+
+impl ServeConfig {
+    pub fn open(serve: &Serve) -> Result<ServeConfig> {
+        let base = Base::open(&serve.common)?;
+        let script = match &serve.script {
+            Some(path) => Some(fs::read_to_string(path).with_context(|| format!("the script {} can't be read", path.display()))?),
+            None => None,
+        };
+        let debug = base.lookup.flag("DEBUG", false)?;
+        let level = base.lookup.text("LOG_LEVEL").unwrap_or_else(|| if debug { "debug" } else { "info" }.to_string()).to_lowercase();
+        let level = match level.as_str() {
+            "warning" => "warn",
+            "critical" | "fatal" => "error",
+            other => other,
+        };
+        Ok(ServeConfig {
+            listen: serve.listen,
+            public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_string()),
+            script,
+            unsafe_process: serve.unsafe_process,
+            log_filter: format!("{level},sqlx=warn,hyper=warn,reqwest=warn,rustls=warn"),
+            executor: base.lookup.text("EXECUTOR"),
+            base,
+        })
+    }
+}
+
+/// Registries and certificates that the host's own package managers are configured for: the hosts to let set-up reach,
+/// and the variables that make it use them.
+pub fn host_registries(lookup: &Lookup) -> (Vec<HostPort>, BTreeMap<String, String>) {
+    let mut env = BTreeMap::new();
+    let mut hosts = Vec::new();
+    let bundle = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"].iter().find_map(|n| lookup.text(n));
+    let bundle = bundle.filter(|b| b.starts_with("/etc/ssl/")).unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".to_string());
+    if Path::new(&bundle).is_file() {
+        for name in ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO", "GIT_SSL_CAINFO"] {
+            env.insert(name.to_string(), bundle.clone());
+        }
+    }
+    for (name, key) in [("PIP_INDEX_URL", "index-url"), ("PIP_EXTRA_INDEX_URL", "extra-index-url")] {
+        if let Some(url) = lookup.text(name).or_else(|| pip_setting(key)) {
+            hosts.extend(host_port(&url));
+            env.insert(name.to_string(), without_credentials(&url));
+        }
+    }
+    if let Some(url) = lookup.text("NPM_CONFIG_REGISTRY").or_else(npm_registry) {
+        hosts.extend(host_port(&url));
+        env.insert("NPM_CONFIG_REGISTRY".to_string(), url);
+    }
+    (hosts, env)
+}
+
+fn pip_setting(key: &str) -> Option<String> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let user = home.iter().flat_map(|h| [h.join(".config/pip/pip.conf"), h.join(".pip/pip.conf")]);
+    user.chain([PathBuf::from("/etc/pip.conf")]).find_map(|path| ini_value(&fs::read_to_string(path).ok()?, key))
+}
+
+fn npm_registry() -> Option<String> {
+    let home = std::env::var_os("HOME").map(PathBuf::from)?;
+    ini_value(&fs::read_to_string(home.join(".npmrc")).ok()?, "registry")
+}
+
+fn ini_value(text: &str, key: &str) -> Option<String> {
+    let pair = text.lines().filter_map(|l| l.split_once('=')).find(|(name, _)| name.trim() == key)?;
+    Some(pair.1.trim().to_string()).filter(|v| !v.is_empty())
+}
+
+fn host_port(url: &str) -> Option<HostPort> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?.rsplit('@').next()?;
+    let default = if scheme == "http" { 80 } else { 443 };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, default),
+    };
+    Some(HostPort { host: host.to_lowercase(), port })
+}
+
+/// A password in an index URL stays outside; a registry that needs one is not reached from set-up.
+fn without_credentials(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+        Some((scheme, rest)) if !rest.is_empty() => format!("{scheme}://{rest}"),
+        _ => url.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn env_files_read_like_shells_do() {
+        assert_eq!(env_line("export A=\"b c\""), Some(("A".into(), "b c".into())));
+        assert_eq!(env_line("# A=b"), None);
+        assert_eq!(env_line("A='x=y'"), Some(("A".into(), "x=y".into())));
+    }
+
+    #[test]
+    fn a_registry_is_its_host_and_port_without_credentials() {
+        let url = "https://user:pass@mirror.example:8443/simple";
+        assert_eq!(host_port(url), Some(HostPort { host: "mirror.example".into(), port: 8443 }));
+        assert_eq!(without_credentials(url), "https://mirror.example:8443/simple");
+        assert_eq!(host_port("https://pypi.org/simple"), Some(HostPort { host: "pypi.org".into(), port: 443 }));
+    }
+}
