@@ -325,4 +325,15 @@ async fn figures() {
     let start = std::time::Instant::now();
     house.git.checkout(id, &base, true).await.expect("a clone");
     println!("checkout with history: {:?}", start.elapsed());
+
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up");
+    let (big, start) = (house.fresh(), std::time::Instant::now());
+    house.git.import(big, Import::Path(own.into())).await.expect("an import");
+    println!("import of this repository: {:?}", start.elapsed());
+    let tip = house.git.resolve(big, "HEAD").await.expect("the tip");
+    for history in [false, true] {
+        let start = std::time::Instant::now();
+        house.git.checkout(big, &tip, history).await.expect("a checkout");
+        println!("its checkout with{} history: {:?}", if history { "" } else { "out" }, start.elapsed());
+    }
 }
