@@ -4,8 +4,7 @@
 
 use crate::mux::{Channel, Handle, LaneReader, LaneWriter, Mux, Opened, Side, read_frame};
 use crate::protocol::{
-    self, Accepted, Exit, Failure, FailureCode, GENERATION, Hello, Kind, Message, Request, STDERR, STDIN, STDOUT, Stat,
-    Welcome,
+    self, Accepted, Exit, Failure, FailureCode, GENERATION, Hello, Kind, Message, Request, STDERR, STDIN, STDOUT, Stat, Welcome,
 };
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
@@ -158,12 +157,8 @@ impl Client {
             let _ = to.shutdown().await;
         };
         let run = async {
-            let (_, out, err, exit) = tokio::join!(
-                feed,
-                collect(&mut stdout, output_bytes_max),
-                collect(&mut stderr, output_bytes_max),
-                control.wait()
-            );
+            let (_, out, err, exit) =
+                tokio::join!(feed, collect(&mut stdout, output_bytes_max), collect(&mut stderr, output_bytes_max), control.wait());
             exit.map(|exit| Output { exit, stdout: out, stderr: err })
         };
         match deadline {
@@ -300,9 +295,8 @@ pub async fn collect<R: AsyncRead + Unpin>(reader: &mut R, bytes_max: usize) -> 
     let mut tail = BytesMut::new();
     let mut dropped_bytes = 0;
     let mut chunk = vec![0; 32 << 10];
-    loop {
-        // A lane that breaks ends; the exit message tells what happened.
-        let Ok(length @ 1..) = reader.read(&mut chunk).await else { break };
+    // A lane that breaks ends; the exit message tells what happened.
+    while let Ok(length @ 1..) = reader.read(&mut chunk).await {
         let mut rest = &chunk[..length];
         let to_head = rest.len().min(head_max - head.len());
         head.extend_from_slice(&rest[..to_head]);
@@ -356,16 +350,10 @@ impl AsyncWrite for ChannelStream {
     ) -> std::task::Poll<std::io::Result<usize>> {
         std::pin::Pin::new(&mut self.writer).poll_write(cx, bytes)
     }
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<std::io::Result<()>> {
         std::pin::Pin::new(&mut self.writer).poll_flush(cx)
     }
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<std::io::Result<()>> {
         std::pin::Pin::new(&mut self.writer).poll_shutdown(cx)
     }
 }

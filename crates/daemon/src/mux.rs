@@ -4,8 +4,8 @@
 //! end, loses the connection. What a request means is not known here.
 
 use crate::protocol::{
-    CHANNELS_MAX, DATA_BYTES_MAX, FRAME_BYTES_MAX, Failure, FailureCode, HEADER_BYTES, Header, Kind, LANES, Message,
-    WINDOW_BYTES, decode_header, encode,
+    CHANNELS_MAX, DATA_BYTES_MAX, FRAME_BYTES_MAX, Failure, FailureCode, HEADER_BYTES, Header, Kind, LANES, Message, WINDOW_BYTES,
+    decode_header, encode,
 };
 use bytes::{Buf, Bytes};
 use std::collections::{HashMap, VecDeque};
@@ -175,19 +175,17 @@ impl Mux {
                 state.close();
                 Ok(())
             }
-            Kind::Hello | Kind::Open | Kind::Failed | Kind::Started => {
-                Err(format!("a {:?} frame in the middle", header.kind))
-            }
+            Kind::Hello | Kind::Open | Kind::Failed | Kind::Started => Err(format!("a {:?} frame in the middle", header.kind)),
         }
     }
 
     fn receive_open(&self, id: u32, payload: Bytes, opened: &mpsc::Sender<Opened>) -> Result<(), String> {
-        let is_theirs = (id % 2 == 0) == (self.shared.side == Side::Host) && id != 0;
+        let is_theirs = id.is_multiple_of(2) == (self.shared.side == Side::Host) && id != 0;
         let mut table = lock(&self.shared.table);
         if !is_theirs || table.channels.contains_key(&id) {
             return Err(format!("channel {id} may not be opened"));
         }
-        let is_mine = |n: &&u32| (**n % 2 == 0) == (self.shared.side == Side::Inside);
+        let is_mine = |n: &&u32| n.is_multiple_of(2) == (self.shared.side == Side::Inside);
         if table.channels.len() - table.channels.keys().filter(is_mine).count() >= CHANNELS_MAX {
             drop(table);
             self.send(encode(id, Kind::Close, 0, &[]));

@@ -82,16 +82,37 @@ pub struct Accepted {
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Request {
     Exec(Exec),
-    Stat { path: String },
-    List { path: String, entries_max: usize },
+    Stat {
+        path: String,
+    },
+    List {
+        path: String,
+        entries_max: usize,
+    },
     /// The bytes come on lane 0, then the reply.
-    Read { path: String, offset: u64, length_max: u64 },
+    Read {
+        path: String,
+        offset: u64,
+        length_max: u64,
+    },
     /// The bytes go on lane 0, ended by `Eof`; then the reply.
-    Write { path: String, mode: u32, size_bytes: u64 },
-    Mkdir { path: String, mode: u32 },
-    Rename { from: String, to: String },
+    Write {
+        path: String,
+        mode: u32,
+        size_bytes: u64,
+    },
+    Mkdir {
+        path: String,
+        mode: u32,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
     /// Removes a file, or a folder with all below it. What is not there is gone already.
-    Remove { path: String },
+    Remove {
+        path: String,
+    },
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -108,12 +129,16 @@ pub struct Exec {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Message {
     /// To the whole process group.
-    Signal { signal: i32 },
+    Signal {
+        signal: i32,
+    },
     /// The leader ended.
     Exit(Exit),
     Done,
     Stat(Stat),
-    Entries { entries: Vec<Stat> },
+    Entries {
+        entries: Vec<Stat>,
+    },
     Failed(Failure),
 }
 

@@ -42,9 +42,7 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         let prefix = |value: u128, width: u8| if self.bits == 0 { 0 } else { value >> (width - self.bits) };
         match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                prefix(u32::from(a).into(), 32) == prefix(u32::from(b).into(), 32)
-            }
+            (IpAddr::V4(a), IpAddr::V4(b)) => prefix(u32::from(a).into(), 32) == prefix(u32::from(b).into(), 32),
             (IpAddr::V6(a), IpAddr::V6(b)) => prefix(a.into(), 128) == prefix(b.into(), 128),
             _ => false,
         }
@@ -107,10 +105,7 @@ async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut near: S, far: TcpStream) {
 
 async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, status: &str, why: &str) {
     let body = format!("{why}\n");
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     let _ = stream.write_all((head + &body).as_bytes()).await;
     let _ = stream.shutdown().await;
 }
@@ -152,8 +147,7 @@ fn parse(head: &[u8]) -> Result<Target, &'static str> {
         if name.eq_ignore_ascii_case("host") && parse_host(value.trim(), target.port)? != target {
             return Err("the Host header names another target");
         }
-        let has_body = name.eq_ignore_ascii_case("transfer-encoding")
-            || name.eq_ignore_ascii_case("content-length") && value.trim() != "0";
+        let has_body = name.eq_ignore_ascii_case("transfer-encoding") || name.eq_ignore_ascii_case("content-length") && value.trim() != "0";
         if has_body {
             return Err("CONNECT carries no body");
         }
@@ -223,7 +217,9 @@ pub fn is_metadata(address: IpAddr) -> bool {
                 || v4 == Ipv4Addr::new(100, 100, 100, 200)
                 || v4 == Ipv4Addr::new(192, 0, 0, 192)
         }
-        IpAddr::V6(v6) => v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254) || v6 == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+        IpAddr::V6(v6) => {
+            v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254) || v6 == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)
+        }
     }
 }
 
@@ -313,8 +309,23 @@ mod tests {
             assert!(check(public, &[]), "{public}");
         }
         let private = [
-            "10.0.0.1", "127.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "0.0.0.0", "::1", "::", "fe80::1", "fc00::1",
-            "::ffff:10.0.0.1", "::10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "224.0.0.1", "255.255.255.255", "::ffff:127.0.0.1",
+            "10.0.0.1",
+            "127.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:10.0.0.1",
+            "::10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::ffff:127.0.0.1",
         ];
         for address in private {
             assert!(!check(address, &[]), "{address}");

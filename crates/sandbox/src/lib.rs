@@ -3,6 +3,7 @@
 //! A provisioner makes a place with `astrad` inside and destroys it; everything else goes through `astrad`, so it is the
 //! same everywhere. What is done inside a place, and why, is not known here.
 
+mod doctor;
 mod doors;
 pub mod egress;
 pub mod local;
@@ -10,6 +11,9 @@ mod place;
 mod sweep;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod unsafe_process;
+
+pub use doctor::doctor;
 
 /// What the binary's `main` calls before anything else: becomes the builder of a sandbox if this process was started as one.
 pub fn init_if_asked() {

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use daemon::protocol::{self, FailureCode};
 use daemon::{Client, ClientError};
 use domain::sandbox::{
-    Command, ExecOutput, Exit, ExitReason, FileKind, FileStat, Guarantee, Process, ProcessControl, Sandbox, SandboxUsage,
-    WORKSPACE,
+    Command, ExecOutput, Exit, ExitReason, FileKind, FileStat, Guarantee, Process, ProcessControl, Sandbox, SandboxUsage, WORKSPACE,
 };
 use domain::{Error, Result, SandboxId};
 use std::collections::BTreeMap;

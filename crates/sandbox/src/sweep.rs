@@ -115,7 +115,7 @@ mod tests {
         let closed = tree.join("closed");
         std::fs::create_dir(&closed).unwrap();
         std::fs::write(closed.join("file"), "x").unwrap();
-        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
         // Deeper than any path can say, and than the stack of a thread would bear.
         let mut at = open_folder(CWD, tree.as_path()).unwrap();
         for _ in 0..3000 {

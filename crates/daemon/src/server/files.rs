@@ -29,9 +29,7 @@ pub struct Root {
 pub async fn answer(mut channel: Channel, request: Request, root: Rc<Root>) {
     let result = match request {
         Request::Stat { path } => root.stat(&path).map(Message::Stat),
-        Request::List { path, entries_max } => {
-            root.list(&path, entries_max).await.map(|entries| Message::Entries { entries })
-        }
+        Request::List { path, entries_max } => root.list(&path, entries_max).await.map(|entries| Message::Entries { entries }),
         Request::Read { path, offset, length_max } => root.read(&mut channel, &path, offset, length_max).await,
         Request::Write { path, mode, size_bytes } => root.write(&mut channel, &path, mode, size_bytes).await,
         Request::Mkdir { path, mode } => root.make_folders(&path, mode).map(|_| Message::Done),
@@ -120,11 +118,11 @@ impl Root {
         let temporary = format!(".astrad-{}", self.counter.replace(self.counter.get() + 1));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let _ = rustix::fs::unlinkat(&parent, &temporary, AtFlags::empty());
-        let file = rustix::fs::openat(&parent, &temporary, flags, Mode::from_raw_mode(0o600))
-            .map_err(|e| explain(e, path))?;
-        let result = self.fill(channel, &file, mode, size, path).await.and_then(|()| {
-            rustix::fs::renameat(&parent, &temporary, &parent, &name).map_err(|e| explain(e, path))
-        });
+        let file = rustix::fs::openat(&parent, &temporary, flags, Mode::from_raw_mode(0o600)).map_err(|e| explain(e, path))?;
+        let result = self
+            .fill(channel, &file, mode, size, path)
+            .await
+            .and_then(|()| rustix::fs::renameat(&parent, &temporary, &parent, &name).map_err(|e| explain(e, path)));
         if result.is_err() {
             let _ = rustix::fs::unlinkat(&parent, &temporary, AtFlags::empty());
         }
@@ -172,9 +170,9 @@ impl Root {
             Err(Errno::ISDIR) => {
                 // The handle pins the parent; from there on the standard library follows no links.
                 let full = format!("/proc/self/fd/{}/{name}", parent.as_raw_fd());
-                std::fs::remove_dir_all(full).map(|()| Message::Done).map_err(|error| {
-                    explain(Errno::from_io_error(&error).unwrap_or(Errno::IO), path)
-                })
+                std::fs::remove_dir_all(full)
+                    .map(|()| Message::Done)
+                    .map_err(|error| explain(Errno::from_io_error(&error).unwrap_or(Errno::IO), path))
             }
             Err(errno) => Err(explain(errno, path)),
         }
@@ -254,7 +252,7 @@ fn describe(path: String, stat: &rustix::fs::Stat) -> Stat {
         FileType::Symlink => FileKind::Symlink,
         _ => FileKind::Other,
     };
-    Stat { path, kind, size_bytes: stat.st_size as u64, mode: stat.st_mode & 0o7777, modified: stat.st_mtime as i64 }
+    Stat { path, kind, size_bytes: stat.st_size as u64, mode: stat.st_mode & 0o7777, modified: stat.st_mtime }
 }
 
 fn explain(errno: Errno, path: &str) -> Failure {
@@ -262,15 +260,11 @@ fn explain(errno: Errno, path: &str) -> Failure {
         Errno::NOENT => (FailureCode::NotFound, "does not exist".to_string()),
         Errno::NOTDIR => (FailureCode::NotFound, "is not a folder, or a part of its path is not".to_string()),
         Errno::NXIO | Errno::ISDIR => (FailureCode::NotRegularFile, "is not an ordinary file".to_string()),
-        Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY => {
-            (FailureCode::Denied, format!("may not be touched ({errno})"))
-        }
+        Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::BUSY => (FailureCode::Denied, format!("may not be touched ({errno})")),
         Errno::NOSPC | Errno::DQUOT | Errno::MFILE | Errno::NFILE | Errno::NOMEM => {
             (FailureCode::Exhausted, format!("has no room ({errno})"))
         }
-        Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP | Errno::XDEV => {
-            (FailureCode::InvalidPath, format!("cannot be used ({errno})"))
-        }
+        Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP | Errno::XDEV => (FailureCode::InvalidPath, format!("cannot be used ({errno})")),
         other => (FailureCode::Internal, format!("failed ({other})")),
     };
     Failure::new(code, format!("`{path}` {why}"))

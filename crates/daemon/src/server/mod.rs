@@ -30,6 +30,7 @@ where
         return Err(io::Error::new(io::ErrorKind::Unsupported, "another generation of the protocol"));
     }
 
+    tree::adopt_orphans();
     let root = Rc::new(files::Root::open(&hello.root)?);
     let (reader, writer) = tokio::io::split(stream);
     let (mux, mut opened) = Mux::start(reader, writer, Side::Inside);
@@ -56,5 +57,6 @@ where
             }
         })
         .await;
+    tree::kill_everything().await;
     Ok(())
 }

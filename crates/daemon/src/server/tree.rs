@@ -22,6 +22,24 @@ pub async fn reap_forever() {
     }
 }
 
+/// Makes this process adopt orphans, as the first process of a namespace does anyway.
+pub fn adopt_orphans() {
+    if !is_first() {
+        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    }
+}
+
+/// Where no namespace ends with this process, what it started has to be ended one by one.
+pub async fn kill_everything() {
+    if !is_first() {
+        kill_below(rustix::process::getpid()).await;
+    }
+}
+
+fn is_first() -> bool {
+    rustix::process::getpid().is_init()
+}
+
 /// Ends everything below `top`, which itself is spared so that it can tell what happened.
 pub async fn kill_below(top: Pid) {
     let started = Instant::now();

@@ -45,11 +45,10 @@ impl Cgroups {
             if let Some(folder) = legacy_base(&own, &mounts, controller).filter(|folder| is_usable(folder)) {
                 return Some(Base { folder, version: Version::V1 });
             }
-            let folder = unified.clone().filter(|folder| {
-                let enabled = std::fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default();
-                // Freezing and killing need no controller on version 2.
-                controller == "freezer" || enabled.split_ascii_whitespace().any(|word| word == controller)
-            })?;
+            // Freezing and killing need no controller on version 2.
+            let folder = unified
+                .clone()
+                .filter(|folder| controller == "freezer" || folder.parent().is_some_and(|parent| has_on(parent, controller)))?;
             Some(Base { folder, version: Version::V2 })
         };
         let [memory, pids, cpu, freezer] = CONTROLLERS.map(base);
@@ -64,6 +63,12 @@ impl Cgroups {
     }
     pub fn cpu(&self) -> Option<Version> {
         self.cpu.as_ref().map(|base| base.version)
+    }
+
+    fn on_version_2(&self) -> Vec<String> {
+        let all = [("memory", &self.memory), ("pids", &self.pids), ("cpu", &self.cpu)];
+        let is_on = |base: &Option<Base>| base.as_ref().is_some_and(|base| base.version == Version::V2);
+        all.into_iter().filter(|(_, base)| is_on(base)).map(|(name, _)| name.to_string()).collect()
     }
 
     fn bases(&self) -> Vec<&Base> {
@@ -81,7 +86,10 @@ impl Cgroups {
         let group = Group { name: name.to_string(), cgroups: self.clone() };
         for base in self.bases() {
             let folder = base.folder.join(name);
-            std::fs::create_dir_all(&folder).map_err(|e| named(e, &folder))?;
+            make(&folder).map_err(|e| named(e, &folder))?;
+            if base.version == Version::V2 {
+                turn_on(&base.folder, &self.on_version_2());
+            }
         }
         group.limit(limits).inspect_err(|_| group.remove())?;
         Ok(group)
@@ -100,6 +108,11 @@ impl Cgroups {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// The folders that a group of this name has or will have.
+    pub fn folders_of(&self, name: &str) -> Vec<PathBuf> {
+        self.bases().into_iter().map(|base| base.folder.join(name)).collect()
     }
 
     /// A group that exists already, by an earlier server.
@@ -243,7 +256,11 @@ impl Group {
     fn remove_one(&self, base: &Base) -> bool {
         let folder = base.folder.join(&self.name);
         match std::fs::remove_dir(&folder) {
-            Ok(()) => true,
+            Ok(()) => {
+                // The last to leave closes the door: an empty folder of ours would keep the group above it alive.
+                let _ = std::fs::remove_dir(&base.folder);
+                true
+            }
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }
@@ -266,7 +283,20 @@ fn named(error: io::Error, path: &Path) -> io::Error {
 
 fn is_usable(folder: &Path) -> bool {
     let probe = folder.join(format!("probe-{}", std::process::id()));
-    std::fs::create_dir_all(&probe).is_ok() && std::fs::remove_dir(&probe).is_ok()
+    let is_made = make(&probe).is_ok() && std::fs::remove_dir(&probe).is_ok();
+    let _ = std::fs::remove_dir(folder);
+    is_made
+}
+
+/// Makes a group and the folder of ours above it, which another sandbox that ends may be removing at this moment.
+fn make(folder: &Path) -> io::Result<()> {
+    for _ in 0..16 {
+        match std::fs::create_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => return other,
+        }
+    }
+    std::fs::create_dir_all(folder)
 }
 
 /// The folder of ours in the version 1 hierarchy that has the controller.
@@ -284,7 +314,8 @@ fn legacy_base(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
     Some(below(&mount, &root, path).join(OURS))
 }
 
-/// The folder of ours in the version 2 hierarchy, with every controller we can have turned on.
+/// The folder of ours in the version 2 hierarchy, with every controller we can have turned on: below our own group if it
+/// was delegated to us, else at the top, where only root may.
 fn unified_base(own: &str, mounts: &str) -> Option<PathBuf> {
     let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     let (mount, root) = mounts.lines().find_map(|line| {
@@ -295,25 +326,51 @@ fn unified_base(own: &str, mounts: &str) -> Option<PathBuf> {
     if here.file_name().is_some_and(|name| name == SERVER_LEAF) {
         here.pop();
     }
-    let folder = here.join(OURS);
-    if !is_usable(&folder) {
-        return None;
+    let wanted = wanted_of(&here);
+    let mut usable = [here, PathBuf::from(mount)].into_iter().filter_map(|parent| {
+        let folder = parent.join(OURS);
+        if !is_usable(&folder) || make(&folder).is_err() {
+            return None;
+        }
+        turn_on(&parent, &wanted);
+        turn_on(&folder, &wanted);
+        let is_complete = wanted.iter().all(|name| has_on(&folder, name));
+        let _ = std::fs::remove_dir(&folder);
+        Some((folder, is_complete))
+    });
+    let first = usable.next()?;
+    let best = if first.1 { first } else { usable.find(|(_, is_complete)| *is_complete).unwrap_or(first) };
+    Some(best.0)
+}
+
+fn wanted_of(group: &Path) -> Vec<String> {
+    let available = std::fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
+    available.split_ascii_whitespace().filter(|word| CONTROLLERS.contains(word)).map(String::from).collect()
+}
+
+fn has_on(group: &Path, controller: &str) -> bool {
+    let enabled = std::fs::read_to_string(group.join("cgroup.subtree_control")).unwrap_or_default();
+    enabled.split_ascii_whitespace().any(|word| word == controller)
+}
+
+/// Gives controllers to the children of a group. A group with members cannot; if we are its only one, we step aside.
+fn turn_on(group: &Path, controllers: &[String]) {
+    let missing: Vec<String> = controllers.iter().filter(|name| !has_on(group, name)).map(|name| format!("+{name}")).collect();
+    let control = group.join("cgroup.subtree_control");
+    if missing.is_empty() || std::fs::write(&control, missing.join(" ")).is_ok() {
+        return;
     }
-    let available = std::fs::read_to_string(here.join("cgroup.controllers")).unwrap_or_default();
-    let wanted: Vec<String> = available
-        .split_ascii_whitespace()
-        .filter(|word| CONTROLLERS.contains(word))
-        .map(|word| format!("+{word}"))
-        .collect();
-    if !wanted.is_empty() && std::fs::write(here.join("cgroup.subtree_control"), wanted.join(" ")).is_err() {
-        // A group with members, ourselves among them, cannot give controllers to its children: step aside first.
-        let leaf = here.join(SERVER_LEAF);
-        let _ = std::fs::create_dir(&leaf);
-        let _ = std::fs::write(leaf.join("cgroup.procs"), "0");
-        let _ = std::fs::write(here.join("cgroup.subtree_control"), wanted.join(" "));
+    let members = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    if members.trim() != std::process::id().to_string() {
+        return;
     }
-    let _ = std::fs::write(folder.join("cgroup.subtree_control"), wanted.join(" "));
-    Some(folder)
+    let leaf = group.join(SERVER_LEAF);
+    let _ = std::fs::create_dir(&leaf);
+    let _ = std::fs::write(leaf.join("cgroup.procs"), "0");
+    if std::fs::write(&control, missing.join(" ")).is_err() {
+        let _ = std::fs::write(group.join("cgroup.procs"), "0");
+        let _ = std::fs::remove_dir(&leaf);
+    }
 }
 
 /// Mount point and root from the left half of a line of mountinfo.

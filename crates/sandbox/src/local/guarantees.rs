@@ -7,9 +7,7 @@ use super::{Shared, landlock, start};
 use crate::place::Place;
 use domain::SandboxId;
 use domain::egress::EgressPolicy;
-use domain::sandbox::{
-    Command, Guarantee, GuaranteeState, Sandbox, SandboxLimits, SandboxSpec, WORKSPACE, Workspace,
-};
+use domain::sandbox::{Command, Guarantee, GuaranteeState, Sandbox, SandboxLimits, SandboxSpec, WORKSPACE, Workspace};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +29,8 @@ const MEMORY: &str = "memory is limited for the whole sandbox";
 const PROCESSES: &str = "processes are limited";
 const CPU: &str = "processor time is limited";
 const DEATH: &str = "nothing outlives the server";
-const ALL: [&str; 10] = [NETWORK, ROOT, DATA, USER, CALLS, WRITES, MEMORY, PROCESSES, CPU, DEATH];
+/// Every promise there is, in the order of the card.
+pub const ALL: [&str; 10] = [NETWORK, ROOT, DATA, USER, CALLS, WRITES, MEMORY, PROCESSES, CPU, DEATH];
 
 const MEND_CGROUPS: &str = "run as root, or give the service delegated cgroups (in systemd, `Delegate=yes`)";
 

@@ -48,11 +48,8 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
         let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
     }
     unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP)?;
-    rustix::mount::mount_change(
-        "/",
-        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC,
-    )
-    .map_err(because("making mounts private"))?;
+    rustix::mount::mount_change("/", rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC)
+        .map_err(because("making mounts private"))?;
     rustix::system::sethostname(plan.hostname.as_bytes()).map_err(because("the host name"))?;
     bring_loopback_up()?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -114,7 +111,8 @@ fn give_up_rights(plan: &Plan, home: Option<OwnedFd>) -> Step<()> {
         limit(libc::RLIMIT_NPROC, processes)?;
     }
     if let Some(bytes) = plan.memory_rlimit {
-        limit(libc::RLIMIT_AS, bytes)?;
+        // Not the address space: several languages reserve far more of it than they ever use.
+        limit(libc::RLIMIT_DATA, bytes)?;
     }
     drop_capabilities()?;
     // A change of user forgets this wish.
@@ -248,8 +246,8 @@ fn die_with_parent() {
 }
 
 fn bring_loopback_up() -> Step<()> {
-    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
-        .map_err(because("a socket"))?;
+    let socket =
+        rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).map_err(because("a socket"))?;
     // SAFETY: all zeroes is a valid request; the name fits, and the union is read by the kernel as flags.
     let result = unsafe {
         let mut request: libc::ifreq = std::mem::zeroed();

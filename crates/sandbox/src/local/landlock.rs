@@ -3,9 +3,7 @@
 use super::plan::{AGENT_HOME, Plan, Way};
 use super::rootfs::{Step, because};
 use domain::sandbox::WORKSPACE;
-use landlock::{
-    ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
-};
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope};
 
 /// Kernels that know less get what they know; the card says which.
 const WANTED: ABI = ABI::V6;

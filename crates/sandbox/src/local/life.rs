@@ -2,6 +2,7 @@
 
 use super::cgroup::Group;
 use crate::place::Ground;
+use crate::sweep::remove_tree;
 use async_trait::async_trait;
 use daemon::Client;
 use domain::sandbox::SandboxUsage;
@@ -9,7 +10,6 @@ use domain::{Error, Result, SandboxId};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use serde::{Deserialize, Serialize};
-use crate::sweep::remove_tree;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -150,12 +150,15 @@ pub struct Owner {
     pub pid: u32,
     /// In ticks since the host started: together with the number it names one process for ever.
     pub started: u64,
+    /// The cgroup folders of the sandbox, which need not lie where the next server would make its own.
+    #[serde(default)]
+    pub groups: Vec<PathBuf>,
 }
 
 impl Owner {
     pub fn this_process() -> Owner {
         let pid = std::process::id();
-        Owner { pid, started: started(pid).unwrap_or(0) }
+        Owner { pid, started: started(pid).unwrap_or(0), groups: Vec::new() }
     }
     pub fn read(folder: &Path) -> Option<Owner> {
         serde_json::from_slice(&std::fs::read(folder.join(OWNER_FILE)).ok()?).ok()
@@ -172,7 +175,7 @@ impl Owner {
     }
     pub fn of_group(group: &str) -> Option<Owner> {
         let (pid, started) = group.rsplit_once('.')?.1.split_once('-')?;
-        Some(Owner { pid: pid.parse().ok()?, started: started.parse().ok()? })
+        Some(Owner { pid: pid.parse().ok()?, started: started.parse().ok()?, groups: Vec::new() })
     }
 }
 

@@ -23,6 +23,8 @@ use cgroup::Cgroups;
 use domain::egress::Doors;
 use domain::sandbox::{Guarantee, Provisioner, Sandbox, SandboxSpec};
 use domain::{Error, Result, SandboxId};
+pub use guarantees::ALL as PROMISES;
+pub use landlock::abi as landlock_version;
 use life::Remains;
 use plan::Identity;
 use rustix::fd::OwnedFd;
@@ -139,6 +141,8 @@ impl Provisioner for Local {
         }
         let folder = self.shared.data_dir.join("workspaces").join(id.to_string());
         let result = tokio::task::spawn_blocking(move || crate::sweep::remove_tree(&folder)).await;
-        result.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))
+        result
+            .unwrap_or_else(|e| Err(std::io::Error::other(e)))
+            .map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))
     }
 }

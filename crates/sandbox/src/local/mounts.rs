@@ -3,8 +3,8 @@
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen, move_mount, open_tree,
 };
 use std::io;
 use std::path::Path;
@@ -25,8 +25,7 @@ pub fn copy_of(source: &Path, is_recursive: bool) -> io::Result<OwnedFd> {
 
 /// The same of something that is open already.
 pub fn copy_of_open(source: &OwnedFd) -> io::Result<OwnedFd> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     Ok(open_tree(source, "", flags)?)
 }
 
@@ -41,12 +40,8 @@ pub fn map_owners(mount: &OwnedFd, user_namespace: &OwnedFd) -> io::Result<()> {
 }
 
 fn set_attributes(mount: impl AsFd, set: u64, user_namespace: Option<&OwnedFd>, is_recursive: bool) -> io::Result<()> {
-    let attributes = libc::mount_attr {
-        attr_set: set,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: user_namespace.map_or(0, |fd| fd.as_raw_fd() as u64),
-    };
+    let attributes =
+        libc::mount_attr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: user_namespace.map_or(0, |fd| fd.as_raw_fd() as u64) };
     let flags = libc::AT_EMPTY_PATH | if is_recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a literal, and the structure is passed with its own size.
     let result = unsafe {
@@ -72,11 +67,7 @@ pub fn attach(mount: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
 pub fn new(kind: &str, options: &[(&str, &str)], attributes: u64) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (name, value) in options {
-        let set = if value.is_empty() {
-            fsconfig_set_flag(&context, *name)
-        } else {
-            fsconfig_set_string(&context, *name, *value)
-        };
+        let set = if value.is_empty() { fsconfig_set_flag(&context, *name) } else { fsconfig_set_string(&context, *name, *value) };
         set.map_err(|e| io::Error::new(io::Error::from(e).kind(), format!("option {name}={value} of {kind}: {e}")))?;
     }
     fsconfig_create(&context)?;

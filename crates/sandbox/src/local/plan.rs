@@ -57,5 +57,8 @@ pub enum Way {
     ReadOnly,
     ReadWrite,
     /// Both empty host folders on one file system.
-    Overlay { upper: PathBuf, work: PathBuf },
+    Overlay {
+        upper: PathBuf,
+        work: PathBuf,
+    },
 }

@@ -20,7 +20,8 @@ pub fn reconcile(shared: &Shared) -> usize {
     let Ok(entries) = std::fs::read_dir(shared.data_dir.join("sandboxes")) else { return found.len() };
     for entry in entries.flatten() {
         let folder = entry.path();
-        let is_orphan = match Owner::read(&folder) {
+        let owner = Owner::read(&folder);
+        let is_orphan = match &owner {
             Some(owner) => !owner.is_alive(),
             None => {
                 let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
@@ -29,6 +30,10 @@ pub fn reconcile(shared: &Shared) -> usize {
         };
         if !is_orphan {
             continue;
+        }
+        for group in owner.iter().flat_map(|owner| &owner.groups) {
+            // Its members died with their server; what is not empty is not what the record says it is.
+            let _ = std::fs::remove_dir(group);
         }
         match remove_tree(&folder) {
             Ok(()) => {

@@ -19,10 +19,8 @@ const ETC_BOUND: [&str; 4] = ["alternatives", "ld.so.cache", "ssl", "localtime"]
 const TOP_LINKS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// What `/proc` shows of the host beyond processes.
-const PROC_MASKED: [&str; 11] = [
-    "kcore", "keys", "key-users", "timer_list", "sched_debug", "kallsyms", "cmdline", "sysrq-trigger", "kmsg",
-    "modules", "iomem",
-];
+const PROC_MASKED: [&str; 11] =
+    ["kcore", "keys", "key-users", "timer_list", "sched_debug", "kallsyms", "cmdline", "sysrq-trigger", "kmsg", "modules", "iomem"];
 const PROC_READ_ONLY: [&str; 3] = ["sys", "irq", "bus"];
 
 /// What went wrong, and with what.
@@ -45,8 +43,8 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// Mounts the empty root. From here on the current folder is the new root.
     pub fn begin(plan: &'a Plan, proc: &'a OwnedFd) -> Step<Builder<'a>> {
-        let mount = mounts::new("tmpfs", &[("mode", "0755"), ("size", "16m")], NO_SUID | NO_DEV)
-            .map_err(because("a file system in memory"))?;
+        let mount =
+            mounts::new("tmpfs", &[("mode", "0755"), ("size", "16m")], NO_SUID | NO_DEV).map_err(because("a file system in memory"))?;
         let target = mounts::place(&plan.root).map_err(because(plan.root.display()))?;
         mounts::attach(&mount, &target).map_err(because("attaching the root"))?;
         let root = mounts::place(&plan.root).map_err(because(plan.root.display()))?;
@@ -163,7 +161,11 @@ impl<'a> Builder<'a> {
             }
             Way::Overlay { upper, work } => self.overlay(number, &source, upper, work)?,
         };
-        if is_folder { self.folder(&mount.target)? } else { self.empty_file(&mount.target)? }
+        if is_folder {
+            self.folder(&mount.target)?
+        } else {
+            self.empty_file(&mount.target)?
+        }
         self.attach(&ready, &mount.target)
     }
 
@@ -179,8 +181,7 @@ impl<'a> Builder<'a> {
             let eyes = userns::for_seeing(self.proc, owner.0, owner.1).map_err(because("a user namespace"))?;
             self.eyes.insert(owner, eyes);
         }
-        mounts::map_owners(mount, &self.eyes[&owner])
-            .map_err(because("mapping its owner (its file system must support idmapped mounts)"))
+        mounts::map_owners(mount, &self.eyes[&owner]).map_err(because("mapping its owner (its file system must support idmapped mounts)"))
     }
 
     fn overlay(&self, number: usize, lower: &OwnedFd, upper: &Path, work: &Path) -> Step<OwnedFd> {
@@ -191,8 +192,7 @@ impl<'a> Builder<'a> {
         let upper = mounts::place(upper).map_err(because("the upper layer"))?;
         let work = mounts::place(work).map_err(because("the work layer"))?;
         let (upper, work) = (mounts::path_of(&upper), mounts::path_of(&work));
-        let mut options =
-            vec![("lowerdir", stage.as_str()), ("upperdir", upper.as_str()), ("workdir", work.as_str()), ("volatile", "")];
+        let mut options = vec![("lowerdir", stage.as_str()), ("upperdir", upper.as_str()), ("workdir", work.as_str()), ("volatile", "")];
         if self.plan.identity != Identity::Range {
             options.push(("userxattr", ""));
         }
@@ -228,7 +228,11 @@ impl<'a> Builder<'a> {
     fn bind(&self, source: &Path, target: &str, attributes: u64, is_recursive: bool) -> Step<()> {
         let copy = mounts::copy_of(source, is_recursive).map_err(because(source.display()))?;
         mounts::restrict(&copy, attributes, is_recursive).map_err(because(source.display()))?;
-        if source.is_dir() { self.folder(target)? } else { self.empty_file(target)? }
+        if source.is_dir() {
+            self.folder(target)?
+        } else {
+            self.empty_file(target)?
+        }
         self.attach(&copy, target)
     }
 

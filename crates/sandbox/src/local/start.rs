@@ -4,7 +4,7 @@ use super::init;
 use super::life::{Owner, Remains};
 use super::plan::{AGENT_HOME, Plan, PlannedMount, Way};
 use super::rootfs::give_to_agent;
-use super::{Shared, guarantees};
+use super::{Shared, guarantees, toolchains};
 use crate::doors;
 use crate::place::Place;
 use daemon::Client;
@@ -33,9 +33,7 @@ pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
     check(&spec)?;
     let prepared = {
         let (shared, spec) = (shared.clone(), spec.clone());
-        tokio::task::spawn_blocking(move || Prepared::new(&shared, &spec))
-            .await
-            .map_err(|e| Error::internal(e.to_string()))??
+        tokio::task::spawn_blocking(move || Prepared::new(&shared, &spec)).await.map_err(|e| Error::internal(e.to_string()))??
     };
     let Prepared { plan, remains } = prepared;
     shared.living().insert(spec.id, Arc::downgrade(&remains));
@@ -60,12 +58,7 @@ pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
     })
 }
 
-async fn bring_up(
-    shared: &Shared,
-    spec: &SandboxSpec,
-    plan: &Plan,
-    remains: &Remains,
-) -> Result<(Client, daemon::client::Doorbell)> {
+async fn bring_up(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Remains) -> Result<(Client, daemon::client::Doorbell)> {
     let unavailable = |what: &'static str| move |e: std::io::Error| Error::unavailable(format!("{what}: {e}"));
     let (ours, theirs) = UnixStream::pair().map_err(unavailable("a socket for a sandbox"))?;
     let mut builder = launch(shared.init.clone(), theirs).await.map_err(unavailable("starting the builder of sandboxes"))?;
@@ -94,12 +87,7 @@ async fn bring_up(
 
 /// Ready means that a process was run the way every later one will be.
 async fn try_out(client: &Client, spec: &SandboxSpec) -> Result<()> {
-    let exec = protocol::Exec {
-        argv: vec!["/bin/true".into()],
-        env: Vec::new(),
-        cwd: WORKSPACE.into(),
-        timeout_ms: TRIAL_TIMEOUT_MS,
-    };
+    let exec = protocol::Exec { argv: vec!["/bin/true".into()], env: Vec::new(), cwd: WORKSPACE.into(), timeout_ms: TRIAL_TIMEOUT_MS };
     let output = client
         .exec(exec, bytes::Bytes::new(), 4096)
         .await
@@ -112,9 +100,7 @@ async fn try_out(client: &Client, spec: &SandboxSpec) -> Result<()> {
 }
 
 fn check(spec: &SandboxSpec) -> Result<()> {
-    let is_clean = |path: &str| {
-        !path.is_empty() && !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-    };
+    let is_clean = |path: &str| !path.is_empty() && !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     for path in &spec.read_only_paths {
         if !is_clean(path) {
             return Err(Error::field("read_only_paths", format!("`{path}` is not a plain path below the workspace")));
@@ -143,9 +129,7 @@ fn check(spec: &SandboxSpec) -> Result<()> {
 
 /// Small and clean; nothing of the server's own environment.
 fn environment(shared: &Shared, spec: &SandboxSpec) -> BTreeMap<String, String> {
-    let mut path: Vec<String> = shared.toolchains.iter().map(|t| t.programs.display().to_string()).collect();
-    path.extend(["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(String::from));
-    let path = path.join(":");
+    let path = toolchains::search_path(&shared.toolchains);
     let mut env: BTreeMap<String, String> = [
         ("PATH", path.as_str()),
         ("HOME", AGENT_HOME),
@@ -194,10 +178,12 @@ impl Prepared {
             _ => Error::unavailable(format!("preparing a sandbox, its folder: {e}")),
         })?;
         let remains = Arc::new(Remains::new(spec.id, folder.clone()));
-        let owner = Owner::this_process();
+        let mut owner = Owner::this_process();
+        let group_name = owner.group_of(&name);
+        owner.groups = shared.cgroups.folders_of(&group_name);
         owner.write(&folder).map_err(io("its owner's record"))?;
         private_folder(&folder.join("root")).map_err(io("its root"))?;
-        let group = shared.cgroups.create(&owner.group_of(&name), &spec.limits).map_err(io("its cgroup"))?;
+        let group = shared.cgroups.create(&group_name, &spec.limits).map_err(io("its cgroup"))?;
         let cgroups = group.entrances();
         remains.belongs_to(group);
 
@@ -236,9 +222,7 @@ fn workspace(shared: &Shared, spec: &SandboxSpec, folder: &Path) -> Result<Plann
     match &spec.workspace {
         Workspace::Scratch => own(folder.join("workspace")),
         Workspace::Kept => own(shared.data_dir.join("workspaces").join(spec.id.to_string())),
-        Workspace::CopyOnWrite(source) => {
-            mounted(shared, source, WORKSPACE, MountMode::CopyOnWrite, &folder.join("workspace"))
-        }
+        Workspace::CopyOnWrite(source) => mounted(shared, source, WORKSPACE, MountMode::CopyOnWrite, &folder.join("workspace")),
         Workspace::Shared(source) => mounted(shared, source, WORKSPACE, MountMode::ReadWrite, folder),
     }
 }

@@ -40,6 +40,12 @@ pub fn find(search_path: &str) -> Vec<Toolchain> {
     PROBES.iter().filter_map(|probe| ask(probe, search_path)).collect()
 }
 
+/// What `PATH` is inside: these before the system's own.
+pub fn search_path(toolchains: &[Toolchain]) -> String {
+    let system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(String::from);
+    toolchains.iter().map(|t| t.programs.display().to_string()).chain(system).collect::<Vec<_>>().join(":")
+}
+
 fn ask(probe: &Probe, search_path: &str) -> Option<Toolchain> {
     let program = search_path
         .split(':')

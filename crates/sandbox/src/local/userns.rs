@@ -72,8 +72,8 @@ pub fn enter_as_ordinary_user(proc: impl AsFd, uid: u32, gid: u32) -> io::Result
 fn write_at(proc: impl AsFd, path: &str, text: &str) -> io::Result<()> {
     let file = openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     // The kernel takes a map in one piece or not at all.
-    let written = rustix::io::write(&file, text.as_bytes())
-        .map_err(|e| io::Error::new(io::Error::from(e).kind(), format!("writing {path}: {e}")))?;
+    let written =
+        rustix::io::write(&file, text.as_bytes()).map_err(|e| io::Error::new(io::Error::from(e).kind(), format!("writing {path}: {e}")))?;
     if written == text.len() { Ok(()) } else { Err(io::Error::other(format!("{path} was written in part"))) }
 }
 

@@ -42,7 +42,9 @@ async fn a_folder_seen_copy_on_write_stays_as_it_is() {
     assert!(output.stdout_text().starts_with("new\nmore\n"), "{}", output.text());
     // Control: its neighbour may be written, the protected file may not, and neither may a folder above it go.
     place.exec(Command::shell("echo x > tests/deep/other")).await.unwrap().checked("the control").unwrap();
-    for attack in ["echo x > tests/deep/t.txt", "rm -f tests/deep/t.txt", "mv tests tests2", "mv tests/deep tests/x", "chmod 777 tests/deep/t.txt"] {
+    for attack in
+        ["echo x > tests/deep/t.txt", "rm -f tests/deep/t.txt", "mv tests tests2", "mv tests/deep tests/x", "chmod 777 tests/deep/t.txt"]
+    {
         let output = place.exec(Command::shell(attack)).await.unwrap();
         assert!(!output.ok(), "{attack} went well");
     }
@@ -191,9 +193,13 @@ async fn mounts_keep_their_modes() {
     let (fixed, copied, shared, work) = (folder("fixed"), folder("copied"), folder("shared"), folder("work"));
     let mut spec = scratch();
     spec.workspace = Workspace::Shared(work.clone());
-    spec.mounts = [(&fixed, "/layer", MountMode::ReadOnly), (&copied, "/home/agent/copied", MountMode::CopyOnWrite), (&shared, "/data/shared", MountMode::ReadWrite)]
-        .map(|(source, target, mode)| Mount { source: source.clone(), target: target.into(), mode })
-        .into();
+    spec.mounts = [
+        (&fixed, "/layer", MountMode::ReadOnly),
+        (&copied, "/home/agent/copied", MountMode::CopyOnWrite),
+        (&shared, "/data/shared", MountMode::ReadWrite),
+    ]
+    .map(|(source, target, mode)| Mount { source: source.clone(), target: target.into(), mode })
+    .into();
     let place = ground.local.create(spec).await.unwrap();
     assert!(!sh(&place, "echo x > /layer/file").await.ok());
     assert!(!sh(&place, "echo x > /layer/new").await.ok());

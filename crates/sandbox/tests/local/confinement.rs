@@ -14,7 +14,9 @@ async fn the_hosts_files_are_not_there() {
     let seen_by_host = ["/etc/shadow", "/root", "/home", "/var/lib", "/run", &secret.display().to_string()]
         .map(|path| (path.to_string(), std::fs::symlink_metadata(path).is_ok()));
     assert!(seen_by_host[0].1 && seen_by_host[1].1 && seen_by_host[5].1, "the control: the host has them");
-    for path in ["/etc/shadow", &seen_by_host[5].0, "/root/.bashrc", "/root/.cargo", "/var/lib", "/sys/kernel", "/opt/x", "/etc/hostname.bak"] {
+    for path in
+        ["/etc/shadow", &seen_by_host[5].0, "/root/.bashrc", "/root/.cargo", "/var/lib", "/sys/kernel", "/opt/x", "/etc/hostname.bak"]
+    {
         assert!(!sh(&place, &format!("test -e {path}")).await.ok(), "{path} is visible");
     }
     // Homes hold nothing but what was put there.
@@ -53,11 +55,31 @@ async fn rights_cannot_be_had() {
     let ground = ground();
     let place = place(&ground).await;
     let attacks = [
-        "mount -t tmpfs x /tmp", "mount --bind /usr /tmp", "unshare -U true", "unshare -r true", "unshare -n true", "chroot / true",
-        "nsenter -t 1 -m true", "mknod /tmp/null c 1 3", "chmod u+s /workspace/prog", "chmod g+s /workspace/prog", "chown 0 /workspace/prog",
-        "hostname evil", "echo 1 > /proc/sys/kernel/hostname", "echo x > /proc/sys/kernel/core_pattern", "echo b > /proc/sysrq-trigger",
-        "cat /proc/1/environ", "ls /proc/1/fd", "cat /proc/1/mem", "setpriv --reuid 0 true", "date -s 2001-01-01", "dmesg",
-        "cat /proc/kcore | head -c 1 | grep .", "su -c true", "ip link add dummy0 type dummy", "kill -9 1 && sleep 0.2 && ! kill -0 1",
+        "mount -t tmpfs x /tmp",
+        "mount --bind /usr /tmp",
+        "unshare -U true",
+        "unshare -r true",
+        "unshare -n true",
+        "chroot / true",
+        "nsenter -t 1 -m true",
+        "mknod /tmp/null c 1 3",
+        "chmod u+s /workspace/prog",
+        "chmod g+s /workspace/prog",
+        "chown 0 /workspace/prog",
+        "hostname evil",
+        "echo 1 > /proc/sys/kernel/hostname",
+        "echo x > /proc/sys/kernel/core_pattern",
+        "echo b > /proc/sysrq-trigger",
+        "cat /proc/1/environ",
+        "ls /proc/1/fd",
+        "cat /proc/1/mem",
+        "setpriv --reuid 0 true",
+        "date -s 2001-01-01",
+        "dmesg",
+        "cat /proc/kcore | head -c 1 | grep .",
+        "su -c true",
+        "ip link add dummy0 type dummy",
+        "kill -9 1 && sleep 0.2 && ! kill -0 1",
     ];
     sh(&place, "cp /bin/true prog && chmod u+x prog && ./prog").await.checked("the control").unwrap();
     for attack in attacks {
@@ -66,7 +88,13 @@ async fn rights_cannot_be_had() {
     let status = sh(&place, "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status").await.stdout_text();
     for line in status.lines() {
         let value = line.split_once(':').unwrap().1.trim();
-        let wanted = if line.starts_with("Cap") { "0000000000000000" } else if line.starts_with("Seccomp") { "2" } else { "1" };
+        let wanted = if line.starts_with("Cap") {
+            "0000000000000000"
+        } else if line.starts_with("Seccomp") {
+            "2"
+        } else {
+            "1"
+        };
         assert_eq!(value, wanted, "{line}");
     }
     assert!(place.exec(Command::new(["true"])).await.unwrap().ok());

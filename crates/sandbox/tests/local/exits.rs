@@ -1,6 +1,6 @@
 //! The ways out: doors that know who is calling, and a proxy that knows whom it may call.
 
-use crate::{scratch, sh};
+use crate::{fresh, scratch, sh};
 use async_trait::async_trait;
 use domain::egress::{BoxStream, Door, Doors, EgressDecision, EgressPolicy, HostPort, Peer};
 use domain::sandbox::Provisioner;
@@ -34,7 +34,7 @@ fn call(port: u16, send: &str) -> String {
 async fn a_door_knows_who_is_calling() {
     let dir = tempfile::tempdir().unwrap();
     let local = testkit::local(dir.path(), Some(Arc::new(Telling))).unwrap();
-    let run = RunId(uuid::Uuid::now_v7());
+    let run = RunId(fresh());
     let mut spec = scratch();
     (spec.run, spec.epoch) = (Some(run), 7);
     let first = local.create(spec.clone()).await.unwrap();
@@ -101,7 +101,7 @@ async fn the_proxy_connects_to_listed_hosts_at_allowed_addresses_only() {
 
     // The same name on the same list, but its address is private and nobody listed the range.
     let closed = site(&[]);
-    spec.id = SandboxId(uuid::Uuid::now_v7());
+    spec.id = SandboxId(fresh());
     let place = closed.local.create(spec).await.unwrap();
     let text = sh(&place, &connect("localhost", port)).await.text();
     assert!(text.contains(" 403 "), "{text}");

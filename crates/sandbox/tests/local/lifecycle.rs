@@ -13,7 +13,7 @@ fn groups_of(id: &str) -> Vec<String> {
 }
 
 /// Processes of the host whose arguments hold the word.
-fn processes(word: &str) -> usize {
+pub fn processes(word: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let has = |pid: &str| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(word));
     entries.filter(|e| e.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok() && has(name))).count()
@@ -73,7 +73,7 @@ async fn a_place_that_cannot_be_built_says_why_and_leaves_nothing() {
 #[tokio::test]
 #[ignore = "started by another test"]
 async fn a_server_to_be_killed() {
-    let Ok(data) = std::env::var("DOOMED_DATA") else { return };
+    let Some(data) = std::env::var_os("DOOMED_DATA") else { return };
     let local = testkit::local(Path::new(&data), None).unwrap();
     let place = local.create(scratch()).await.unwrap();
     sh(&place, "(setsid sleep 4713 &); echo x > file").await.checked("set-up").unwrap();

@@ -4,11 +4,13 @@ mod basics;
 mod confinement;
 mod exits;
 mod lifecycle;
+mod others;
 
 use domain::SandboxId;
 use domain::sandbox::{Command, ExecOutput, Provisioner, Sandbox, SandboxSpec, Workspace};
 use sandbox::local::Local;
 use sandbox::testkit;
+use std::io::Read;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -23,8 +25,14 @@ fn ground() -> Ground {
     Ground { local: testkit::local(&dir.path().join("data"), None).unwrap(), dir }
 }
 
+fn fresh() -> uuid::Uuid {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
 fn scratch() -> SandboxSpec {
-    testkit::spec(SandboxId(uuid::Uuid::now_v7()), Workspace::Scratch)
+    testkit::spec(SandboxId(fresh()), Workspace::Scratch)
 }
 
 async fn place(ground: &Ground) -> Arc<dyn Sandbox> {
