@@ -7,6 +7,7 @@ use domain::diff::BlobKind;
 use domain::forge::Proposal;
 use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
 use domain::repository::Repository;
+use domain::sandbox::{Command, Workspace};
 use domain::{Kind, RepositoryId};
 use integrations::forges;
 use house::{git, House};
@@ -58,6 +59,16 @@ async fn imports_resolve_and_check_out() {
     assert_eq!(git(&clone, &["log", "--format=%s"]), "first\n");
     assert_eq!(git(&clone, &["status", "--porcelain", "-b"]), "## trunk\n");
     assert_eq!(house.git.checkout(id, &tip, true).await.expect("the same clone"), clone);
+
+    // An agent's sandbox sees the clone as its own and can commit in it; ours stays as it was.
+    let spec = sandbox::testkit::spec(house.fresh(), Workspace::CopyOnWrite(clone.clone()));
+    let place = house.provisioner.create(spec).await.expect("a sandbox");
+    let work = "git status --porcelain && echo x > new && chmod 600 run.sh && git add -A && git commit -qm agent && git log --format=%an:%s";
+    let seen = place.exec(Command::shell(work)).await.expect("an answer");
+    assert_eq!(seen.text(), "agent:agent\nTest:first\n");
+    place.terminate().await.expect("gone");
+    assert_eq!(git(&clone, &["log", "--format=%s"]), "first\n");
+
     house.git.forget_checkouts(id, &[]).await.expect("forgotten");
     assert!(!clone.exists() && !bare.exists());
     house.git.remove(id).await.expect("removed");

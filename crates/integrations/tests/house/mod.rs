@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use domain::git::GitHttp;
+use domain::sandbox::Provisioner;
 use domain::{Clock, RepositoryId, Timestamp};
 use integrations::git::{Git, repository_dir};
 use std::path::{Path, PathBuf};
@@ -14,15 +15,16 @@ pub struct House {
     dir: tempfile::TempDir,
     pub git: Arc<dyn domain::git::GitHost>,
     pub clock: Arc<dyn Clock>,
+    pub provisioner: Arc<dyn Provisioner>,
 }
 
 impl House {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        let provisioner = sandbox::testkit::local(dir.path(), None).expect("sandboxes work here");
-        let git = Arc::new(Git::new(dir.path(), Arc::new(provisioner), clock.clone()).expect("a data dir"));
-        House { dir, git, clock }
+        let provisioner: Arc<dyn Provisioner> = Arc::new(sandbox::testkit::local(dir.path(), None).expect("sandboxes work here"));
+        let git = Arc::new(Git::new(dir.path(), provisioner.clone(), clock.clone()).expect("a data dir"));
+        House { dir, git, clock, provisioner }
     }
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
