@@ -115,6 +115,28 @@ both! {
 }
 
 both! {
+    async fn claims_at_once_do_not_overfill_a_share(bed: Bed) {
+        for _ in 0..15 {
+            let busy: WorkspaceId = id();
+            add(&bed, (0..8).map(|_| NewJob { workspace: Some(busy), ..job("run", None) }).collect()).await;
+            let start = std::sync::Arc::new(tokio::sync::Barrier::new(8));
+            let workers: Vec<_> = (0..8).map(|_| {
+                let (store, start) = (bed.store.clone(), start.clone());
+                tokio::spawn(async move {
+                    start.wait().await;
+                    queue::claim(&store, id(), &["run"], at(1), 30, 1).await.unwrap()
+                })
+            }).collect();
+            let mut claimed = vec![];
+            for worker in workers {
+                claimed.extend(worker.await.unwrap());
+            }
+            assert_eq!(claimed.len(), 1);
+        }
+    }
+}
+
+both! {
     async fn an_abandoned_job_is_taken_over_and_its_first_worker_fenced(bed: Bed) {
         add(&bed, vec![job("run", Some("k"))]).await;
         let first = claim(&bed.store, 0).await.unwrap();
