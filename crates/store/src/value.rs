@@ -1,7 +1,7 @@
 //! What goes into a query and comes out of a column, alike on both databases.
 //!
 //! Times are `timestamptz` on PostgreSQL and microseconds since 1970 on SQLite: both sort, and both keep exactly what
-//! the clock gives. Documents are TEXT on both, because `jsonb` reorders keys and refuses `\u0000`.
+//! the clock gives. (jiff-sqlx would write SQLite's as text with a fraction of varying length, which does not sort.) Documents are TEXT on both, because `jsonb` reorders keys and refuses `\u0000`.
 
 use domain::{
     AlertId, AlertSourceId, ApiKeyId, CommentId, Error, IncidentId, JobId, MergeRequestId, RepositoryId, RequestId, Result, RunId, SandboxId,
