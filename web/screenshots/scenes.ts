@@ -30,7 +30,7 @@ export const everywhere: Record<string, Answer> = {
   "/api/incidents/": story.incidents,
   "/api/incidents/incident-41/": story.incidentDetail,
   "/api/runs/": story.runs,
-  "/api/runs/run-318/": story.liveRun,
+  "/api/runs/run-318/": { ...story.liveRun, events: liveEvents },
   "/api/runs/run-316/": story.unprovenRun,
   "/api/runs/run-312/": story.failedRun,
   "/api/merge-requests/": story.mergeRequests,

@@ -56,7 +56,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       padding={0}
       size="lg"
       yOffset="12vh"
-      aria-label="Find or run"
+      title="Find or run"
+      classNames={{ header: "visually-hidden" }}
     >
       <input
         className={css.input}

@@ -105,7 +105,7 @@ export const router = createRouter({
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => (
-    <Page title="Error" here="Error">
+    <Page bare title="Error" here="Error">
       <ErrorNote error={error} retry={reset} />
     </Page>
   ),
@@ -130,7 +130,7 @@ function newSearch(search: Record<string, unknown>): { new?: boolean } {
 
 function Nowhere() {
   return (
-    <Page title="Not found" here="Not found">
+    <Page bare title="Not found" here="Not found">
       <EmptyNote>There is no page at this address.</EmptyNote>
     </Page>
   );

@@ -10,6 +10,8 @@ import css from "./page.module.css";
 interface Props {
   /** What the browser's tab says. */
   title: string;
+  /** True where the page has no head of its own: `here` is its heading then. */
+  bare?: boolean;
   here: ReactNode;
   parent?: { label: string; to: LinkProps["to"] };
   actions?: ReactNode;
@@ -21,12 +23,22 @@ interface Props {
   children: ReactNode;
 }
 
-export function Page({ title, here, parent, actions, phoneActions, foot, panes = false, children }: Props) {
+export function Page({
+  title,
+  bare = false,
+  here,
+  parent,
+  actions,
+  phoneActions,
+  foot,
+  panes = false,
+  children,
+}: Props) {
   useEffect(() => {
     document.title = title === "" ? "AstraForge" : `${title} · AstraForge`;
   }, [title]);
   return (
-    <div className={css.page}>
+    <main id="main" className={css.page} tabIndex={-1}>
       <header className={css.top}>
         {parent && (
           <Link to={parent.to} className={css.back} aria-label={`Back to ${parent.label}`}>
@@ -44,21 +56,19 @@ export function Page({ title, here, parent, actions, phoneActions, foot, panes =
               </span>
             </>
           )}
-          <span className={css.here}>{here}</span>
+          {bare ? <h1 className={css.here}>{here}</h1> : <span className={css.here}>{here}</span>}
         </div>
         <div className={css.actions}>{actions}</div>
         <div className={css.phoneActions}>{phoneActions}</div>
-        <button type="button" className={css.find} onClick={openPalette}>
+        <button type="button" className={css.find} onClick={openPalette} aria-label="Find or run">
           <Glyph name="search" />
           <span>Find or run</span>
           <kbd className={css.key}>⌘K</kbd>
         </button>
       </header>
-      <main id="main" className={panes ? css.panes : css.scroll} tabIndex={-1}>
-        {children}
-      </main>
+      <div className={panes ? css.panes : css.scroll}>{children}</div>
       {foot && <div className={css.foot}>{foot}</div>}
-    </div>
+    </main>
   );
 }
 
@@ -79,11 +89,13 @@ export function Facts({ children }: { children: ReactNode[] }) {
   );
   return (
     <div className={css.facts}>
-      {shown.map((child, index) => (
-        <span key={index} className={css.fact}>
-          {child}
-        </span>
-      ))}
+      <div className={css.factLine}>
+        {shown.map((child, index) => (
+          <span key={index} className={css.fact}>
+            {child}
+          </span>
+        ))}
+      </div>
     </div>
   );
 }

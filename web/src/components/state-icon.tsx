@@ -85,3 +85,8 @@ export function StateWord({ state, children, size }: { state: State; children: R
     </span>
   );
 }
+
+/** The word in its colour, where the icon stands beside it already. */
+export function StateText({ state, children }: { state: State; children: ReactNode }) {
+  return <span className={`${css.text} ${css[state]}`}>{children}</span>;
+}

@@ -1,6 +1,6 @@
 // Tabs over panes of one page. The chosen one lives in the address, so a reload and a shared link keep it.
 
-import { type KeyboardEvent, type ReactNode, useRef } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
 import css from "./tabs.module.css";
 
 export interface Tab<Id extends string> {
@@ -18,6 +18,9 @@ interface Props<Id extends string> {
 
 export function Tabs<Id extends string>({ label, tabs, value, onChange }: Props<Id>) {
   const list = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    list.current?.querySelector(`#${tabId(value)}`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [value]);
   const move = (event: KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (step === 0) return;

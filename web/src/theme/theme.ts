@@ -98,6 +98,8 @@ export const theme = createTheme({
           "--input-height": "var(--control)",
           "--input-fz": "var(--text)",
           "--input-bd": "var(--faint)",
+          "--input-bg": "var(--surface)",
+          "--input-color": "var(--ink)",
           "--input-bd-focus": "var(--iris)",
           "--input-placeholder-color": "var(--muted)",
         },

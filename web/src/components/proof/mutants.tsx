@@ -17,7 +17,9 @@ export function Mutants({ mutants }: { mutants: Mutant[] }) {
             label={mutant.caught_by.length > 0 ? "caught" : "survived"}
           />
           <div className={css.text}>
-            <Inline text={mutant.description} />
+            <span>
+              <Inline text={mutant.description} />
+            </span>
             <code className={css.place}>{breakable(`${mutant.file}:${mutant.line}`)}</code>
             {mutant.caught_by.length > 0 ? (
               <span className={css.by}>

@@ -36,7 +36,7 @@ export default function AlertSourcesPage() {
     </Button>
   );
   return (
-    <Page title="Alert sources" here="Alert sources" actions={make} phoneActions={make}>
+    <Page bare title="Alert sources" here="Alert sources" actions={make} phoneActions={make}>
       {all.isPending && <ListSkeleton rows={3} />}
       {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
       {all.data?.length === 0 && (

@@ -25,7 +25,7 @@ export default function ApiKeysPage() {
     </Button>
   );
   return (
-    <Page title="API keys" here="API keys" actions={make} phoneActions={make}>
+    <Page bare title="API keys" here="API keys" actions={make} phoneActions={make}>
       {all.isPending && <ListSkeleton rows={3} />}
       {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
       {all.data?.length === 0 && (

@@ -37,7 +37,7 @@ export default function InboxPage() {
     );
   }
   return (
-    <Page title={title} here="Inbox">
+    <Page bare={!inbox.data} title={title} here="Inbox">
       {inbox.isPending && <ListSkeleton />}
       {inbox.error && !inbox.data && <ErrorNote error={inbox.error} retry={() => inbox.refetch()} />}
       {inbox.data && <Groups inbox={inbox.data} />}

@@ -24,7 +24,7 @@ export function answers(incident: IncidentDetail, run: RunDetail | undefined): A
 
 function broke({ alert, culprit, release, title }: IncidentDetail): Answer {
   const where = alert.transaction || culprit || title;
-  const place = culprit && culprit !== where ? `in \`${culprit}\`` : "";
+  const place = culprit && culprit !== where ? `\`${culprit}\`` : "";
   const since = release ? `release ${release}` : "";
   return { said: null, text: where, beneath: [place, since].filter(Boolean).join(", ") };
 }

@@ -14,7 +14,7 @@ import { Inline } from "../../components/inline";
 import { ErrorNote, FailureLine } from "../../components/note";
 import { Facts, Page, PageHead } from "../../components/page";
 import { ProofStrip } from "../../components/proof/strip";
-import { StateIcon, StateWord } from "../../components/state-icon";
+import { StateIcon, StateText, StateWord } from "../../components/state-icon";
 import { incidentSaid, runSaid } from "../../components/states";
 import { panelProps, Tabs } from "../../components/tabs";
 import { Ago, Clock } from "../../components/time/now";
@@ -37,7 +37,7 @@ export default function IncidentPage() {
   });
   if (incident.data) return <LoadedIncident key={id} incident={incident.data} />;
   return (
-    <Page title="Incident" here="Incident" parent={PARENT}>
+    <Page bare title="Incident" here="Incident" parent={PARENT}>
       {incident.error ? (
         <ErrorNote error={incident.error} retry={() => incident.refetch()} />
       ) : (
@@ -91,9 +91,7 @@ function LoadedIncident({ incident }: { incident: IncidentDetail }) {
           <code>{incident.title}</code>
         </h1>
         <Facts>
-          <StateWord state={said.state} size={0}>
-            {said.word}
-          </StateWord>
+          <StateText state={said.state}>{said.word}</StateText>
           <span>
             first seen <Ago at={incident.first_seen} />
           </span>
@@ -199,6 +197,13 @@ interface CellProps {
 
 function AnswerCell({ question, short, answer, link, aside }: CellProps) {
   const text = <Inline text={answer.text} />;
+  const linked = link ? (
+    <Link to={link.to} params={{ id: link.id }} className={css.cellLink}>
+      {text}
+    </Link>
+  ) : (
+    text
+  );
   return (
     <div className={css.answer}>
       <dt>
@@ -209,17 +214,12 @@ function AnswerCell({ question, short, answer, link, aside }: CellProps) {
       </dt>
       <dd>
         <span className={css.text}>
-          {answer.said ? <StateWord state={answer.said.state}>{text}</StateWord> : text}
+          {answer.said ? <StateWord state={answer.said.state}>{linked}</StateWord> : linked}
         </span>
         {(answer.beneath || aside) && (
           <span className={css.beneath}>
             <Inline text={answer.beneath} /> {aside}
           </span>
-        )}
-        {link && (
-          <Link to={link.to} params={{ id: link.id }} className={css.cellLink}>
-            {link.to === "/runs/$id" ? "Open the run" : "Open the merge request"}
-          </Link>
         )}
       </dd>
     </div>

@@ -23,7 +23,7 @@ export default function IncidentsPage() {
   const proposed = all.data?.filter((each) => each.state === "fix_proposed") ?? [];
   const over = all.data?.filter((each) => each.state === "resolved" || each.state === "ignored") ?? [];
   return (
-    <Page title="Incidents" here="Incidents">
+    <Page bare title="Incidents" here="Incidents">
       {all.isPending && <ListSkeleton />}
       {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
       {all.data?.length === 0 && (

@@ -31,7 +31,7 @@ export default function MergeRequestPage() {
   const mr = acts.query.data;
   if (mr) return <LoadedMergeRequest key={id} mr={mr} acts={acts} />;
   return (
-    <Page title="Merge request" here="Merge request" parent={PARENT}>
+    <Page bare title="Merge request" here="Merge request" parent={PARENT}>
       {acts.query.error ? (
         <ErrorNote error={acts.query.error} retry={() => acts.query.refetch()} />
       ) : (

@@ -25,7 +25,7 @@ export default function MergeRequestsPage() {
   const decide = open.filter((each) => each.verdict !== "proven");
   const done = all.data?.filter((each) => !open.includes(each)) ?? [];
   return (
-    <Page title="Merge requests" here="Merge requests">
+    <Page bare title="Merge requests" here="Merge requests">
       {all.isPending && <ListSkeleton />}
       {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
       {all.data?.length === 0 && (

@@ -44,7 +44,7 @@ export default function RepositoryLinksPage() {
     </Button>
   );
   return (
-    <Page title="Repositories" here="Repositories" actions={make} phoneActions={make}>
+    <Page bare title="Repositories" here="Repositories" actions={make} phoneActions={make}>
       {all.isPending && <ListSkeleton rows={3} />}
       {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
       {all.data?.length === 0 && (
@@ -95,7 +95,7 @@ function LinkRow({ link }: { link: RepositoryLink }) {
       <td>
         {providerLabel(link.provider)}
         {link.base_url && !/^https:\/\/(gitlab|github)\.com\/?$/.test(link.base_url) && (
-          <span className={table.muted}> {link.base_url.replace(/^https?:\/\//, "")}</span>
+          <span className={`${table.muted} ${table.wide}`}> {link.base_url.replace(/^https?:\/\//, "")}</span>
         )}
       </td>
       <td className={table.wide}>{link.default_branch ? <code>{link.default_branch}</code> : ""}</td>

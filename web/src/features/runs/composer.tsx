@@ -38,11 +38,7 @@ export function Composer({ requestId, moving }: { requestId: string; moving: boo
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
           onKeyDown={onKey}
-          placeholder={
-            moving
-              ? "Tell the agent something. It reads this on its next turn."
-              : "Ask for a change. A new run starts."
-          }
+          placeholder={moving ? "Tell the agent something" : "Ask for a change. A new run starts."}
           aria-label="Message to the agent"
         />
         <kbd className={css.key}>⌘↵</kbd>

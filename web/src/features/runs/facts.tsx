@@ -1,5 +1,6 @@
 // What a run runs on: executor, model, money, sandbox with its guarantees, and what it tried to reach.
 
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Guarantee, RunDetail } from "../../api/types";
 import { compact, money, plural, shortCommit } from "../../components/format";
@@ -14,6 +15,13 @@ export function RunFacts({ run }: { run: RunDetail }) {
       <section className={css.section} aria-label="Facts">
         <h2>Facts</h2>
         <dl className={css.facts}>
+          {run.incident_id && (
+            <Fact name="Incident">
+              <Link to="/incidents/$id" params={{ id: run.incident_id }}>
+                {run.incident_short_id}
+              </Link>
+            </Fact>
+          )}
           <Fact name="Executor">{run.executor ?? "not chosen yet"}</Fact>
           {run.model && (
             <Fact name="Model">

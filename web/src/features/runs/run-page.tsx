@@ -41,7 +41,7 @@ export default function RunPage() {
   const live = useRun(id);
   if (live.error && !live.run) {
     return (
-      <Page title="Run" here="Run" parent={PARENT}>
+      <Page bare title="Run" here="Run" parent={PARENT}>
         <ErrorNote error={live.error} retry={live.retry} />
       </Page>
     );
@@ -73,7 +73,18 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   return (
     <Page
       title={`Run ${run.number}`}
-      here={<span>{run.number}</span>}
+      here={
+        narrow ? (
+          <>
+            Run {run.number}{" "}
+            <code className={css.muted}>
+              <Clock from={run.started_at} to={run.finished_at} />
+            </code>
+          </>
+        ) : (
+          <span>{run.number}</span>
+        )
+      }
       parent={PARENT}
       panes
       actions={
@@ -84,7 +95,6 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
         </>
       }
       phoneActions={<MoreMenu acts={acts} moving={live.moving} run={run} phone />}
-      foot={narrow ? <Composer requestId={run.request_id} moving={live.moving} /> : undefined}
     >
       <RunHead run={run} moving={live.moving} narrow={narrow} />
       <ReconnectRow stream={live.stream} />
@@ -108,7 +118,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
           <div className={css.pane} {...panelProps(tab)} tabIndex={-1}>
             <Pane tab={tab} run={run} live={live} files={files} />
           </div>
-          {!narrow && <Composer requestId={run.request_id} moving={live.moving} />}
+          <Composer requestId={run.request_id} moving={live.moving} />
         </div>
         {wide && !narrow && (
           <aside className={css.factsColumn} aria-label="Proof and facts">
@@ -217,7 +227,7 @@ function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; nar
           <Ago at={run.finished_at} />
         </span>
       )}
-      {run.incident_id && (
+      {run.incident_id && !narrow && (
         <span className={css.muted}>
           for{" "}
           <Link to="/incidents/$id" params={{ id: run.incident_id }}>
@@ -253,7 +263,11 @@ function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; nar
         <Inline text={run.request_title} />
       </h1>
       {line}
-      {run.error && <p className={css.error}>{run.error}</p>}
+      {run.error && (
+        <p className={css.error}>
+          <Inline text={run.error} />
+        </p>
+      )}
       {narrow && <StepsBar steps={run.steps} />}
       {narrow && moving && run.live_line && <LiveLine run={run} />}
       {narrow && run.merge_request_id && (
@@ -383,7 +397,7 @@ function lastEventAt(events: RunEvent[]): number | null {
 function RunSkeleton() {
   const narrow = useNarrow();
   return (
-    <Page title="Run" here={<Skeleton width={40} height={16} />} parent={PARENT} panes>
+    <Page bare title="Run" here="Run" parent={PARENT} panes>
       <PageHead>
         <Skeleton width="40%" height={20} mt={4} />
         <Skeleton width="60%" height={14} mt={8} />

@@ -18,7 +18,7 @@ export default function RunsPage() {
   const runs = useQuery(runsQuery(uid));
   useListKeys();
   return (
-    <Page title="Runs" here="Runs">
+    <Page bare title="Runs" here="Runs">
       {runs.isPending && <ListSkeleton />}
       {runs.error && !runs.data && <ErrorNote error={runs.error} retry={() => runs.refetch()} />}
       {runs.data?.length === 0 && (

@@ -1,0 +1,82 @@
+import { expect, test } from "vitest";
+import type { RunDetail, RunEvent } from "../../api/types";
+import { bringForward } from "./overlay";
+
+const step = (name: RunDetail["steps"][number]["name"], state: RunDetail["steps"][number]["state"]) => ({
+  name,
+  state,
+  started_at: null,
+  finished_at: null,
+  summary: null,
+  cost_usd: null,
+});
+
+const run = {
+  id: "r",
+  status: "running",
+  step: "patch",
+  steps: [step("patch", "working"), step("prove", "waiting")],
+  rules: [{ rule: "red", state: "waiting", detail: "fails on base" }],
+  tests: [],
+  verdict: null,
+  usage: null,
+  live_line: null,
+  events: [{ request_id: "q", run_id: "r", seq: 5, type: "status", message: "" }],
+} as unknown as RunDetail;
+
+const events = (...list: (Record<string, unknown> & { type: string })[]) =>
+  list.map((event, index) => ({
+    request_id: "q",
+    run_id: "r",
+    seq: 6 + index,
+    created_at: "t",
+    ...event,
+  })) as RunEvent[];
+
+test("nothing new means the very same run", () => {
+  expect(bringForward(run, events({ type: "completed", seq: 5 }))).toBe(run);
+  expect(bringForward(run, events({ type: "completed", run_id: "other" }))).toBe(run);
+});
+
+test("events move steps, rules, dots and the live line", () => {
+  const next = bringForward(
+    run,
+    events(
+      { type: "step", step: "patch", state: "done", summary: "3 files" },
+      { type: "step", step: "prove", state: "working" },
+      { type: "command", command: "pytest" },
+      { type: "test_result", side: "base", repeat: 1, test: "t.py::a", outcome: "failed" },
+      { type: "test_result", side: "base", repeat: 2, test: "t.py::a", outcome: "failed" },
+      { type: "rule", rule: "red", state: "holds" },
+    ),
+  );
+  expect(next.steps.map((each) => each.state)).toEqual(["done", "working"]);
+  expect(next.step).toBe("prove");
+  expect(next.live_line).toBe("running pytest");
+  expect(next.tests).toMatchObject([
+    { file: "t.py", name: "a", base: [{ outcome: "failed" }, { outcome: "failed" }] },
+  ]);
+  expect(next.rules).toMatchObject([{ rule: "red", state: "holds", detail: "fails on base" }]);
+  expect(run.steps[0]?.state).toBe("working");
+});
+
+test("proving again clears the dots of the attempt before", () => {
+  const next = bringForward(
+    {
+      ...run,
+      tests: [
+        { id: "a", file: "f", name: "a", base: [{ outcome: "failed" }], patch: [{ outcome: "failed" }] },
+      ],
+    },
+    events({ type: "step", step: "prove", state: "working" }),
+  );
+  expect(next.tests[0]).toMatchObject({ base: [], patch: [] });
+});
+
+test("only a failure of the run ends it", () => {
+  expect(bringForward(run, events({ type: "error", message: "tool failed" })).status).toBe("running");
+  expect(bringForward(run, events({ type: "error", stage: "failed", message: "no" }))).toMatchObject({
+    status: "failed",
+    error: "no",
+  });
+});
