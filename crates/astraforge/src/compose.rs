@@ -56,6 +56,7 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
         let mut tx = engine.store.write().await?;
         store::queue::abandon_all(&mut tx, engine.now()).await?;
         tx.commit().await?;
+        engine::sandboxes::recover(&engine).await?;
     }
     let state = AppState::new(engine.clone(), server_config(&config.base)?);
     Ok(Running { engine, state, _lock: lock })
@@ -208,6 +209,7 @@ fn engine(
         model,
         doors: OnceLock::new(),
         llm: engine::llm::Accounts::default(),
+        sandboxes: Default::default(),
         signer: engine::signing::Signer::derive(&base.secret_key),
         settings,
         shutdown: CancellationToken::new(),

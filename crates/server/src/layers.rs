@@ -163,6 +163,10 @@ async fn as_problem(request: Request, next: Next) -> Response {
     }
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, 4096).await.map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    // A path whose ids are not even text names nothing.
+    if parts.status == StatusCode::BAD_REQUEST && text.starts_with("Invalid URL") {
+        return Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path").into_response();
+    }
     let detail = if text.trim().is_empty() { parts.status.canonical_reason().unwrap_or("refused").to_string() } else { text };
     let mut problem = Problem::new(parts.status, detail).into_response();
     for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, header::CONTENT_TYPE | header::CONTENT_LENGTH)) {

@@ -64,6 +64,7 @@ impl Server {
         self.running.engine.shutdown.cancel();
         let _ = tokio::time::timeout(GRACE, self.worker).await;
         let _ = tokio::time::timeout(GRACE, self.http).await;
+        let _ = tokio::time::timeout(GRACE, engine::sandboxes::end_all(&self.running.engine)).await;
         let _ = tokio::time::timeout(GRACE, self.running.engine.store.close()).await;
     }
 }

@@ -1,0 +1,8 @@
+//! The HTTP doors, in process: the real router over a real SQLite database and real sandboxes.
+
+mod accounts;
+mod frame;
+mod house;
+mod sandboxes;
+mod strangers;
+mod workspaces;
