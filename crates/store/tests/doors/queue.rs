@@ -162,6 +162,19 @@ both! {
 }
 
 both! {
+    async fn a_lone_process_need_not_wait_for_old_leases(bed: Bed) {
+        add(&bed, vec![job("run", None)]).await;
+        let before = claim(&bed.store, 0).await.unwrap();
+        assert!(claim(&bed.store, 5).await.is_none());
+        let mut tx = bed.write().await;
+        assert_eq!(queue::abandon_all(&mut tx, at(5)).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(claim(&bed.store, 5).await.unwrap().job.id, before.job.id);
+        assert_eq!(beat(&bed, &before, 6).await, Beat::Lost);
+    }
+}
+
+both! {
     async fn a_job_is_retried_and_parked(bed: Bed) {
         add(&bed, vec![job("run", Some("k"))]).await;
         let first = claim(&bed.store, 0).await.unwrap();
