@@ -1,14 +1,15 @@
 //! The real time and the real dice.
 
 use domain::{Clock, Timestamp};
+use std::sync::Mutex;
 use uuid::{ContextV7, Uuid};
 
 /// Ids made within one millisecond still sort in the order they were made.
-pub struct SystemClock(ContextV7);
+pub struct SystemClock(Mutex<ContextV7>);
 
 impl Default for SystemClock {
     fn default() -> Self {
-        SystemClock(ContextV7::new())
+        SystemClock(Mutex::new(ContextV7::new()))
     }
 }
 
@@ -23,7 +24,8 @@ impl Clock for SystemClock {
     fn uuid(&self) -> Uuid {
         let now = Timestamp::now();
         let seconds = u64::try_from(now.as_second()).unwrap_or_default();
-        Uuid::new_v7(uuid::Timestamp::from_unix(&self.0, seconds, now.subsec_nanosecond().unsigned_abs()))
+        let context = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, now.subsec_nanosecond().unsigned_abs()))
     }
 
     fn random(&self, buffer: &mut [u8]) {

@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod signing;
 pub mod sandboxes;
 pub mod secrets;
+mod strangers;
 pub mod worker;
 pub mod workspaces;
 

@@ -2,6 +2,7 @@
 
 use super::trees::Tree;
 use super::{ProofConfig, ProofContext, ProofEvent, ProofInput, Progress, batch};
+use crate::strangers;
 use domain::egress::EgressPolicy;
 use domain::evidence::RunNote;
 use domain::harness::{Ended, Layer, PROOF_DIR, TestHarness, Variant, VariantReport};
@@ -122,7 +123,7 @@ impl<'a> Ground<'a> {
 
     async fn compare(&self, place: &dyn Sandbox, tree: &Tree, root: &str) -> Result<()> {
         for path in &tree.guarded {
-            let expected = tokio::fs::read(tree.path.join(path)).await.map_err(|e| Error::internal(format!("`{path}` of a checkout can't be read")).because(e))?;
+            let expected = strangers::read(&tree.path, path, u64::MAX)?.ok_or_else(|| Error::internal(format!("`{path}` of a checkout is gone")))?;
             let found = place.read_file(&format!("{root}/{path}"), 0, expected.len() as u64 + 1).await.unwrap_or_default();
             if Sha256::digest(&found) != Sha256::digest(&expected) && let Ok(mut kept) = self.kept.lock() {
                 kept.tampered = Some(path.clone());
@@ -146,8 +147,7 @@ fn died(key: &str, error: &Error) -> VariantReport {
 fn layer_mounts(layer: &Layer) -> Vec<Mount> {
     let mut mounts = vec![Mount { source: layer.path.clone(), target: LAYER.to_string(), mode: MountMode::CopyOnWrite }];
     for (below, target) in &layer.mounts {
-        let source = layer.path.join(below);
-        if source.is_dir() {
+        if let Some(source) = strangers::inside(&layer.path, below).filter(|source| source.is_dir()) {
             mounts.push(Mount { source, target: target.clone(), mode: MountMode::CopyOnWrite });
         }
     }

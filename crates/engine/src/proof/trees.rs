@@ -2,13 +2,17 @@
 
 use super::counting::Counting;
 use super::{ProofContext, ProofInput};
+use crate::strangers;
 use crate::evidence::PatchFile;
 use bytes::Bytes;
 use domain::diff::BlobKind;
 use domain::git::{Commit, FileEdit, Signature};
 use domain::harness::{Canary, FileClass, TestHarness};
-use domain::{Error, Result};
-use std::path::PathBuf;
+use domain::Result;
+use std::path::{Path, PathBuf};
+
+/// A longer file is no source code.
+const TEXT_BYTES_MAX: u64 = 8 << 20;
 
 pub struct Tree {
     pub path: PathBuf,
@@ -128,7 +132,7 @@ async fn tree(context: &ProofContext, input: &ProofInput, onto: &Commit, edits: 
         }
     };
     let path = context.git.checkout(input.repository, &commit, false).await?;
-    let guarded = guarded.iter().filter(|f| path.join(f).is_file()).cloned().collect();
+    let guarded = guarded.iter().filter(|f| is_plain_file(&path, f)).cloned().collect();
     Ok(Tree { path, guarded })
 }
 
@@ -148,11 +152,12 @@ fn edit(path: &str, text: String) -> FileEdit {
     FileEdit { path: path.to_string(), content: Some(Bytes::from(text)), executable: false }
 }
 
-/// A file of a tree as text.
+/// Links are not guarded: what they lead to is, if it lies inside.
+fn is_plain_file(root: &Path, path: &str) -> bool {
+    strangers::inside(root, path).is_some() && root.join(path).symlink_metadata().is_ok_and(|meta| meta.is_file())
+}
+
+/// A file of a tree as text. The name may come from a report that the patch's own process wrote.
 pub async fn text(tree: &Tree, path: &str) -> Result<Option<String>> {
-    match tokio::fs::read(tree.path.join(path)).await {
-        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::internal(format!("`{path}` of a checkout can't be read")).because(e)),
-    }
+    Ok(strangers::read(&tree.path, path, TEXT_BYTES_MAX)?.and_then(|bytes| String::from_utf8(bytes).ok()))
 }

@@ -4,6 +4,7 @@
 //! Set-up runs once per digest of the lock files, in a sandbox of its own that reaches the package registries and
 //! nothing else. What an agent installs later never gets into the layer.
 
+use crate::strangers;
 use super::drive::{Layer, Work};
 use domain::egress::EgressPolicy;
 use domain::git::Commit;
@@ -53,8 +54,7 @@ pub async fn layer(work: &Work) -> Result<Layer> {
     }
     let mut mounts = vec![Mount { source: path.clone(), target: LAYER.into(), mode: MountMode::CopyOnWrite }];
     for (below, target) in &set_up.mounts {
-        let source = path.join(below);
-        if source.is_dir() {
+        if let Some(source) = strangers::inside(&path, below).filter(|source| source.is_dir()) {
             mounts.push(Mount { source, target: target.clone(), mode: MountMode::CopyOnWrite });
         }
     }
@@ -112,22 +112,11 @@ async fn detect(work: &Work, base: &Commit) -> Result<Option<SetUp>> {
     let files = work.engine.git.files(work.repository.id, base).await?;
     let harnesses = work.engine.harnesses.clone();
     tokio::task::spawn_blocking(move || {
-        let read = |path: &str| read_project_file(&root, path);
+        let read = |path: &str| String::from_utf8(strangers::read(&root, path, PROJECT_FILE_BYTES_MAX).ok()??).ok();
         harnesses.iter().find_map(|h| h.detect(&files, &read))
     })
     .await
     .map_err(|e| Error::internal("detection panicked").because(e))
-}
-
-/// The tree is a stranger's: links are not followed out of it.
-fn read_project_file(root: &Path, path: &str) -> Option<String> {
-    let root = root.canonicalize().ok()?;
-    let full = root.join(path).canonicalize().ok()?;
-    let meta = full.symlink_metadata().ok()?;
-    if !full.starts_with(&root) || !meta.is_file() || meta.len() > PROJECT_FILE_BYTES_MAX {
-        return None;
-    }
-    std::fs::read_to_string(full).ok()
 }
 
 enum Built {
