@@ -73,16 +73,23 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
 }
 
 /// Splits in two. The child is the first process of a new process namespace and a child of the server itself; the parent,
-/// for which this is true, has told the server the child's number.
+/// for which this is true, has told the server the child's number. The child goes on only then, so that this is the first
+/// thing that the server hears.
 fn become_first_process(socket: &OwnedFd) -> Step<bool> {
+    let (is_told, telling) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(because("a pipe"))?;
     let flags = libc::CLONE_NEWPID | libc::CLONE_PARENT | libc::SIGCHLD;
     // SAFETY: without CLONE_VM this is a fork of a program with one thread.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     match pid {
         -1 => Err(format!("a process namespace: {}", std::io::Error::last_os_error())),
-        0 => Ok(false),
+        0 => {
+            drop(telling);
+            let _ = rustix::io::read(&is_told, &mut [0; 1]);
+            Ok(false)
+        }
         pid => {
             tell(socket, Kind::Started, &(pid as u32).to_le_bytes());
+            drop(telling);
             Ok(true)
         }
     }

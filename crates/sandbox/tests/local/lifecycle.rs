@@ -98,8 +98,8 @@ async fn a_killed_server_leaves_no_process_and_the_next_one_removes_the_rest() {
     }
     let id = std::fs::read_to_string(dir.path().join("ready")).unwrap();
     let local = testkit::local(dir.path(), None).unwrap();
-    assert_eq!(local.reconcile().await.unwrap(), 0, "the control: what belongs to a living server stays");
-    assert!(processes("sleep\x004713") >= 1);
+    local.reconcile().await.unwrap();
+    assert!(processes("sleep\x004713") >= 1 && folders(dir.path()) == 1, "the control: what belongs to a living server stays");
 
     doomed.kill().unwrap();
     doomed.wait().unwrap();
@@ -108,10 +108,10 @@ async fn a_killed_server_leaves_no_process_and_the_next_one_removes_the_rest() {
         assert!(Instant::now() < deadline, "processes outlive their server");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(local.reconcile().await.unwrap(), 1);
+    // Other servers of this host may have died too.
+    assert!(local.reconcile().await.unwrap() >= 1);
     assert_eq!(folders(dir.path()), 0);
     assert!(groups_of(&id).is_empty());
-    assert_eq!(local.reconcile().await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,4 +134,25 @@ async fn it_is_quick() {
     println!("create to first exec: median {:?}, worst {:?}; exec: median {:?}", created[10], created[19], round_trips[10]);
     // Far from the goal, so that a busy machine does not fail it.
     assert!(created[10] < Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn an_idle_place_is_small() {
+    let ground = ground();
+    let place = place(&ground).await;
+    // The daemon is the one process inside, and the sandbox's first.
+    let outside = format!("astrad\x003");
+    let pid = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        read("cmdline").starts_with(&outside) && read("cgroup").contains(&place.id().to_string())
+    });
+    let Some(pid) = pid else { return println!("skipped: without cgroups one daemon cannot be told from another") };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let usage = place.usage().await.unwrap();
+    println!("resident {} KiB, of it private {} KiB; the group holds {} KiB", field("VmRSS:"), field("RssAnon:"), usage.memory_bytes >> 10);
+    assert!(field("VmRSS:") <= 3 << 10);
 }

@@ -128,3 +128,24 @@ async fn many_at_once_and_one_after_another_leave_nothing_behind() {
     assert!(after < before + 60, "{before} descriptors before, {after} after");
     assert_eq!(std::fs::read_dir(ground.dir.path().join("data/sandboxes")).unwrap().count(), 0);
 }
+
+/// The long form of the above, for soaking.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn a_thousand_lives() {
+    let ground = ground();
+    place(&ground).await.terminate().await.unwrap();
+    let zombies = || {
+        let me = format!(" {} ", std::process::id());
+        let stats = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| std::fs::read_to_string(e.path().join("stat")).ok());
+        stats.filter(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z") && rest[2..].starts_with(&me))).count()
+    };
+    let before = descriptors();
+    for _ in 0..1000 {
+        let place = place(&ground).await;
+        assert!(place.exec(Command::new(["true"])).await.unwrap().ok());
+        place.terminate().await.unwrap();
+    }
+    println!("descriptors {before} before, {} after; zombies {}", descriptors(), zombies());
+    assert!(descriptors() <= before + 2 && zombies() == 0);
+}
