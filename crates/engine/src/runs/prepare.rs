@@ -125,8 +125,9 @@ enum Built {
     Now,
 }
 
+/// A layer is built by a repository's own code, so repositories don't share them, whatever their lock files say.
 fn layer_path(work: &Work, digest: &str) -> PathBuf {
-    work.engine.settings.data_dir.join("layers").join(digest)
+    work.engine.settings.data_dir.join("layers").join(work.repository.id.to_string()).join(digest)
 }
 
 async fn build_layer(work: &mut Work, base: &Commit, set_up: &SetUp) -> Result<Built> {
@@ -138,7 +139,7 @@ async fn build_layer(work: &mut Work, base: &Commit, set_up: &SetUp) -> Result<B
         return Ok(Built::FromCache);
     }
     // Built beside its final place and moved there when whole: a crash leaves no half layer under the digest's name.
-    let partial = work.engine.settings.data_dir.join("layers").join(format!("{}.{}", set_up.digest, work.engine.clock.token_hex(4)));
+    let partial = layer_path(work, &format!("{}.{}", set_up.digest, work.engine.clock.token_hex(4)));
     tokio::fs::create_dir_all(&partial).await.map_err(|e| Error::unavailable("the layer's folder could not be made").because(e))?;
     let built = set_up_in(work, base, set_up, &partial).await;
     if let Err(error) = built {
