@@ -116,10 +116,12 @@ pub async fn merge(engine: &Engine, user: &User, id: MergeRequestId) -> Result<(
     repositories::check_runnable(engine, &repository)?;
     let merge_commit = engine.forge(&repository.provider)?.merge(&repository, &proposal(&mr)).await?;
     let mut tx = engine.store.write().await?;
-    let mut now = store::merge_requests::get(&mut tx, id).await?;
-    if now.status == MergeRequestStatus::Merged {
+    let newest = store::merge_requests::get(&mut tx, id).await?;
+    if newest.status == MergeRequestStatus::Merged {
         return Ok(());
     }
+    // A follow-up run may have proposed a newer patch meanwhile; what is recorded is what was merged.
+    let mut now = MergeRequest { decisions: newest.decisions, ..mr };
     now.status = MergeRequestStatus::Merged;
     now.decisions.merged_by = Some(user.id);
     now.decisions.merged_at = Some(engine.now());
