@@ -15,6 +15,7 @@ use domain::workspace::Permission;
 use domain::{Error, IncidentId, Kind, MergeRequestId, RepositoryId, RequestId, Result, RunId, UserId, WorkspaceId};
 use serde_json::json;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write;
 use store::Page;
 
@@ -341,11 +342,11 @@ struct Seen {
 
 impl Seen {
     async fn whole(&mut self, engine: &Engine, tx: &mut store::Tx, mr: MergeRequest) -> Result<Whole> {
-        if !self.uids.contains_key(&mr.workspace) {
-            self.uids.insert(mr.workspace, store::workspaces::get(tx, mr.workspace).await?.uid);
+        if let Entry::Vacant(place) = self.uids.entry(mr.workspace) {
+            place.insert(store::workspaces::get(tx, mr.workspace).await?.uid);
         }
-        if !self.repositories.contains_key(&mr.repository) {
-            self.repositories.insert(mr.repository, store::repositories::find(tx, mr.repository).await?);
+        if let Entry::Vacant(place) = self.repositories.entry(mr.repository) {
+            place.insert(store::repositories::find(tx, mr.repository).await?);
         }
         let repository = self.repositories[&mr.repository].clone();
         let run = match store::runs::get(tx, mr.run).await {
