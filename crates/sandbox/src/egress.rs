@@ -4,6 +4,7 @@
 //! is connected to. Private, link-local and loopback addresses are refused unless the operator lists their range; an
 //! address of a metadata service is refused always.
 
+use crate::sni;
 use domain::egress::{EgressDecision, EgressPolicy};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -14,6 +15,8 @@ use tokio::net::TcpStream;
 const HEAD_BYTES_MAX: usize = 8 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where nothing but TLS is spoken.
+const TLS_PORT: u16 = 443;
 /// One connection lasts no longer than this.
 const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
 /// And carries no more than this, each way.
@@ -76,31 +79,57 @@ where
     };
     decide(true, format!("listed; connected to {address}"));
     match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-        Ok(Ok(far)) => carry(stream, far).await,
+        Ok(Ok(far)) => {
+            if let Err(why) = carry(stream, far, &target).await {
+                decide(false, why);
+            }
+        }
         _ => refuse(&mut stream, "502 Bad Gateway", "it could not be connected to").await,
     }
 }
 
-async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut near: S, far: TcpStream) {
+/// Carries bytes both ways until both ends are done, or the client turns out to want another host than it said.
+async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut near: S, far: TcpStream, target: &Target) -> Result<(), String> {
     if near.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n").await.is_err() {
-        return;
+        return Ok(());
     }
-    let (near_read, mut near_write) = tokio::io::split(near);
+    let (mut near_read, mut near_write) = tokio::io::split(near);
     let (far_read, mut far_write) = far.into_split();
-    let (mut up, mut down) = (near_read.take(BYTES_MAX), far_read.take(BYTES_MAX));
-    let both = async {
-        tokio::join!(
-            async {
-                let _ = tokio::io::copy(&mut up, &mut far_write).await;
-                let _ = far_write.shutdown().await;
-            },
-            async {
-                let _ = tokio::io::copy(&mut down, &mut near_write).await;
-                let _ = near_write.shutdown().await;
-            }
-        )
+    let up = async {
+        let opening = read_opening(&mut near_read, target).await?;
+        let _ = far_write.write_all(&opening).await;
+        let _ = tokio::io::copy(&mut near_read.take(BYTES_MAX), &mut far_write).await;
+        let _ = far_write.shutdown().await;
+        Ok(())
     };
-    let _ = tokio::time::timeout(LIFE_MAX, both).await;
+    let down = async {
+        let _ = tokio::io::copy(&mut far_read.take(BYTES_MAX), &mut near_write).await;
+        let _ = near_write.shutdown().await;
+        Ok::<(), String>(())
+    };
+    let both = async { tokio::try_join!(up, down) };
+    tokio::time::timeout(LIFE_MAX, both).await.unwrap_or(Ok(((), ()))).map(drop)
+}
+
+/// Reads as much as it takes to see whom a TLS client greets: it must be the host it asked us for, or a front could hide another
+/// behind it.
+async fn read_opening<R: AsyncRead + Unpin>(near: &mut R, target: &Target) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(2048);
+    loop {
+        match sni::look(&bytes) {
+            sni::Opening::More if bytes.len() <= sni::RECORD_BYTES_MAX => {
+                if near.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                    return Ok(bytes);
+                }
+            }
+            sni::Opening::Tls(Some(name)) if name == target.host => return Ok(bytes),
+            sni::Opening::Tls(Some(name)) => return Err(format!("its TLS greeting names `{name}` instead")),
+            sni::Opening::Tls(None) => return Err("its TLS greeting names no host".into()),
+            sni::Opening::Other if target.port != TLS_PORT => return Ok(bytes),
+            sni::Opening::Other => return Err("something other than TLS on the port of TLS".into()),
+            sni::Opening::More | sni::Opening::Broken => return Err("its TLS greeting is malformed".into()),
+        }
+    }
 }
 
 async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, status: &str, why: &str) {

@@ -8,6 +8,7 @@ mod doors;
 pub mod egress;
 pub mod local;
 mod place;
+mod sni;
 mod sweep;
 #[cfg(feature = "testkit")]
 pub mod testkit;

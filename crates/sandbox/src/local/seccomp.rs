@@ -66,6 +66,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_migrate_pages,
     libc::SYS_mbind,
     libc::SYS_set_mempolicy,
+    #[cfg(target_arch = "x86_64")]
     libc::SYS_mknod,
     libc::SYS_mknodat,
     // Raw hardware.

@@ -96,6 +96,16 @@ async fn the_proxy_connects_to_listed_hosts_at_allowed_addresses_only() {
         let text = sh(&place, &connect(host, port)).await.text();
         assert!(text.contains(" 403 ") || text.contains(" 400 "), "{host}: {text}");
     }
+    // A TLS client that greets another host than it asked for is cut off; the right greeting passes to the listener.
+    let greet = |name: &str| {
+        format!(
+            "python3 -c \"import socket,ssl; s=socket.create_connection(('127.0.0.1',3128),5); \
+             s.sendall(b'CONNECT localhost:{port} HTTP/1.1\\r\\n\\r\\n'); s.recv(39); c=ssl._create_unverified_context(); \
+             c.wrap_socket(s, server_hostname='{name}')\""
+        )
+    };
+    sh(&place, &greet("localhost")).await;
+    sh(&place, &greet("evil.example")).await;
     let text = sh(&place, &call(3128, &format!("GET http://localhost:{port}/ HTTP/1.1\\r\\n\\r\\n"))).await.text();
     assert!(text.contains(" 400 "), "{text}");
 
@@ -113,8 +123,11 @@ async fn the_proxy_connects_to_listed_hosts_at_allowed_addresses_only() {
     let text = sh(&place, &connect("169.254.169.254", port)).await.text();
     assert!(text.contains(" 403 ") && text.contains("metadata"), "{text}");
 
-    assert_eq!(count(), 1, "the listener saw the control alone");
+    assert_eq!(count(), 3, "the listener saw the control and the two greetings' connections alone");
     let told = open.decisions.lock().unwrap().clone();
     assert!(told[0].allowed && told[0].host == "localhost");
-    assert!(told.len() >= 3 && told[1..].iter().all(|decision| !decision.allowed));
+    let fronted = told.iter().filter(|decision| decision.reason.contains("evil.example")).count();
+    assert_eq!(fronted, 1, "{told:?}");
+    assert_eq!(told.iter().filter(|decision| decision.allowed).count(), 3);
+    assert!(told.iter().filter(|decision| !decision.allowed).count() >= 3);
 }
