@@ -44,6 +44,10 @@ pub struct Delivery<'a> {
 pub trait AlertSource: Send + Sync {
     fn id(&self) -> &'static str;
     fn label(&self) -> &'static str;
+    /// Whether senders use a DSN, a numbered project and a public key, instead of a webhook's address.
+    fn takes_dsn(&self) -> bool {
+        false
+    }
     /// Whether deliveries must carry a signature under the source's secret.
     fn is_signed(&self) -> bool;
     /// `Unauthenticated` when the signature is wrong, `Invalid` when the body is not of the kind.

@@ -1,5 +1,6 @@
 //! Everything with a brand name: forges, git, test harnesses, executors, alert sources.
 
+pub mod alerts;
 pub mod executors;
 pub mod forges;
 pub mod git;

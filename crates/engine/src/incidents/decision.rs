@@ -1,0 +1,69 @@
+//! Whether a run starts by itself, and if not, why not: in words, because people read them.
+
+use crate::{Engine, repositories, requests};
+use domain::incident::{Incident, IncidentState};
+use domain::source::Source;
+use domain::{Kind, Result};
+use jiff::SignedDuration;
+
+const OFF: &str = "automatic runs are off for this source";
+const NO_REPOSITORY: &str = "no repository is connected to this source";
+const BUDGET: &str = "the budget of";
+
+/// Starts a run or says why none was started. The incident is stored already; the caller stores what changed here.
+pub async fn decide(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident, source: &Source) -> Result<()> {
+    if let Some(reason) = refusal(engine, tx, incident, source).await? {
+        incident.no_run_reason = reason;
+        return Ok(());
+    }
+    match requests::start_for_incident(engine, tx, incident, source).await {
+        Ok(_) => Ok(()),
+        // The workspace's quota is checked before anything is written.
+        Err(error) if error.kind == Kind::Limit => {
+            incident.no_run_reason = error.message;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an incident without a run may get one now although an earlier decision said no: the reason may have passed.
+pub fn may_reconsider(incident: &Incident) -> bool {
+    incident.state == IncidentState::Open
+        && incident.request.is_none()
+        && [OFF, NO_REPOSITORY, BUDGET].iter().any(|reason| incident.no_run_reason.starts_with(reason))
+}
+
+async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, source: &Source) -> Result<Option<String>> {
+    if !source.automatic_runs {
+        return Ok(Some(OFF.to_string()));
+    }
+    if let Err(reason) = check_repository(engine, tx, source).await {
+        return Ok(Some(reason));
+    }
+    if let Some(reason) = unsuited(incident) {
+        return Ok(Some(reason));
+    }
+    let budget = i64::from(source.runs_per_hour_max);
+    let since = engine.now() - SignedDuration::from_hours(1);
+    if store::incidents::runs_since(tx, source.id, since).await? >= budget {
+        return Ok(Some(format!("{BUDGET} {budget} runs an hour is used up")));
+    }
+    Ok(None)
+}
+
+/// What the alert itself lacks.
+fn unsuited(incident: &Incident) -> Option<String> {
+    if !matches!(incident.level.as_str(), "error" | "fatal" | "critical" | "") {
+        return Some(format!("level is {}", incident.level));
+    }
+    let has_stack = incident.alert.exceptions.iter().any(|e| !e.frames.is_empty());
+    (!has_stack).then(|| "there is no stack trace".to_string())
+}
+
+/// The reason why no run could work on the source's repository.
+pub async fn check_repository(engine: &Engine, tx: &mut store::Tx, source: &Source) -> std::result::Result<(), String> {
+    let Some(id) = source.repository else { return Err(NO_REPOSITORY.to_string()) };
+    let repository = store::repositories::get(tx, id).await.map_err(|_| NO_REPOSITORY.to_string())?;
+    repositories::check_runnable(engine, &repository).map_err(|error| error.message)
+}

@@ -1,0 +1,146 @@
+//! Incidents: how alerts become them, and what people read and do about them.
+//!
+//! `intake` takes alerts in and commits them in groups, `grouping` says how an alert changes its incident, `decision`
+//! whether a run starts by itself.
+
+mod decision;
+mod grouping;
+pub mod intake;
+
+use crate::{Engine, requests, workspaces};
+use domain::incident::{Incident, IncidentState};
+use domain::run::Run;
+use domain::source::Source;
+use domain::workspace::{Permission, Workspace};
+use domain::{AlertSourceId, Error, IncidentId, Kind, RequestId, Result, UserId, WorkspaceId};
+pub use intake::Intake;
+use std::collections::HashMap;
+pub use store::incidents::AlertEvent;
+
+/// The longest list answered at once.
+const LIST_MAX: i64 = 500;
+
+/// An incident with what is shown beside it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub incident: Incident,
+    pub short_id: String,
+    pub source_name: String,
+    pub workspace_uid: String,
+    /// The newest run that worked on it.
+    pub run: Option<Run>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Whole {
+    pub listed: Listed,
+    /// Newest first.
+    pub events: Vec<AlertEvent>,
+    /// Newest first.
+    pub runs: Vec<Run>,
+}
+
+/// Newest alert first, of one workspace or of all that the user is a member of.
+pub async fn list(engine: &Engine, user: UserId, workspace_uid: Option<&str>) -> Result<Vec<Listed>> {
+    let mut tx = engine.store.read().await?;
+    let asked = workspaces::filter(&mut tx, user, workspace_uid).await?;
+    let visible = workspaces::visible(&mut tx, user, asked).await?;
+    let filter = store::incidents::Filter { workspaces: visible, ..Default::default() };
+    let all = store::incidents::list(&mut tx, &filter, store::Page::first(LIST_MAX)).await?;
+    let mut beside = Beside::default();
+    let mut listed = Vec::with_capacity(all.len());
+    for incident in all {
+        listed.push(beside.of(&mut tx, incident).await?);
+    }
+    Ok(listed)
+}
+
+pub async fn get(engine: &Engine, user: UserId, id: IncidentId) -> Result<Whole> {
+    let mut tx = engine.store.read().await?;
+    let incident = require(&mut tx, user, id, Permission::View).await?;
+    let events = store::incidents::events(&mut tx, id, store::Page::first(domain::limits::EVENTS_PER_INCIDENT_MAX as i64)).await?;
+    let runs = store::runs::by_incident(&mut tx, id, store::Page::first(LIST_MAX)).await?;
+    let listed = Beside::default().of(&mut tx, incident).await?;
+    Ok(Whole { listed, events, runs })
+}
+
+/// Starts a run because a person asked, whatever the source's rules for automatic runs say.
+pub async fn run(engine: &Engine, user: UserId, id: IncidentId) -> Result<RequestId> {
+    let mut tx = engine.store.write().await?;
+    let mut incident = require(&mut tx, user, id, Permission::Work).await?;
+    let source = store::sources::get(&mut tx, incident.source).await?;
+    let newest = store::runs::by_incident(&mut tx, id, store::Page::first(1)).await?.pop();
+    if let Some(busy) = newest.filter(|run| !run.status.is_final()) {
+        return Err(Error::conflict(format!("run {} works on this incident already; wait for it or cancel it", busy.number)));
+    }
+    decision::check_repository(engine, &mut tx, &source).await.map_err(|reason| Error::conflict(format!("{reason}; mend that first")))?;
+    let request = requests::start_for_incident(engine, &mut tx, &mut incident, &source).await?;
+    save(engine, &mut tx, &mut incident).await?;
+    tx.commit().await?;
+    Ok(request)
+}
+
+/// Seen again, it counts as regressed.
+pub async fn resolve(engine: &Engine, user: UserId, id: IncidentId) -> Result<Whole> {
+    become_state(engine, user, id, IncidentState::Resolved).await
+}
+
+/// Further alerts only count.
+pub async fn ignore(engine: &Engine, user: UserId, id: IncidentId) -> Result<Whole> {
+    become_state(engine, user, id, IncidentState::Ignored).await
+}
+
+async fn become_state(engine: &Engine, user: UserId, id: IncidentId, state: IncidentState) -> Result<Whole> {
+    let mut tx = engine.store.write().await?;
+    let mut incident = require(&mut tx, user, id, Permission::Decide).await?;
+    incident.state = state;
+    save(engine, &mut tx, &mut incident).await?;
+    tx.commit().await?;
+    get(engine, user, id).await
+}
+
+async fn save(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident) -> Result<()> {
+    incident.updated_at = engine.now();
+    store::incidents::update(tx, incident).await
+}
+
+/// The incident, if the user may do this with it; a stranger learns nothing of its existence.
+pub async fn require(tx: &mut store::Tx, user: UserId, id: IncidentId, permission: Permission) -> Result<Incident> {
+    let missing = || Error::not_found(format!("there is no incident `{id}`"));
+    let incident = store::incidents::get(tx, id).await.map_err(|_| missing())?;
+    workspaces::require(tx, user, incident.workspace, permission).await.map_err(|error| match error.kind {
+        Kind::NotFound => missing(),
+        _ => error,
+    })?;
+    Ok(incident)
+}
+
+/// Sources and workspaces that many incidents share, read once each.
+#[derive(Default)]
+struct Beside {
+    sources: HashMap<AlertSourceId, Source>,
+    workspaces: HashMap<WorkspaceId, Workspace>,
+}
+
+impl Beside {
+    async fn of(&mut self, tx: &mut store::Tx, incident: Incident) -> Result<Listed> {
+        if !self.sources.contains_key(&incident.source) {
+            self.sources.insert(incident.source, store::sources::get(tx, incident.source).await?);
+        }
+        if !self.workspaces.contains_key(&incident.workspace) {
+            self.workspaces.insert(incident.workspace, store::workspaces::get(tx, incident.workspace).await?);
+        }
+        let run = match incident.request {
+            Some(_) => store::runs::by_incident(tx, incident.id, store::Page::first(1)).await?.pop(),
+            None => None,
+        };
+        let source_name = self.sources[&incident.source].name.clone();
+        Ok(Listed {
+            short_id: incident.short_id(&source_name),
+            source_name,
+            workspace_uid: self.workspaces[&incident.workspace].uid.clone(),
+            run,
+            incident,
+        })
+    }
+}
