@@ -20,6 +20,7 @@ export default defineConfig({
     target: "es2022",
     // Fonts must stay files: `font-src 'self'` refuses data URLs.
     assetsInlineLimit: 0,
+    manifest: true,
     modulePreload: { polyfill: false },
   },
   server: { port: 5174, proxy: { "^/api/": "http://127.0.0.1:8001" } },

@@ -53,11 +53,9 @@ const nothing = {
 
 const signedOut = { "/api/auth/me/": problem(403, "Sign in first.", "unauthenticated") };
 const done: RunDetail = { ...story.provenRun, events: doneEvents };
-const click =
-  (name: string | RegExp, role: "button" | "tab" | "link" = "button") =>
-  async (page: Page) => {
-    await page.getByRole(role, { name }).first().click();
-  };
+const click = (name: string | RegExp) => async (page: Page) => {
+  await page.getByRole("button", { name }).filter({ visible: true }).first().click();
+};
 
 export const scenes: Scene[] = [
   { name: "sign-in", path: "/sign-in", answers: signedOut },
@@ -144,6 +142,7 @@ export const scenes: Scene[] = [
     },
   },
   { name: "runs", path: "/runs" },
+  { name: "request-new", path: "/runs", act: click("New request") },
   { name: "runs-empty", path: "/runs", answers: nothing },
   { name: "run-live", path: "/runs/run-318", events: liveEvents },
   { name: "run-loading", path: "/runs/run-318", answers: { "/api/runs/run-318/": pending } },
@@ -163,6 +162,7 @@ export const scenes: Scene[] = [
   { name: "merge-request-proven", path: "/merge-requests/mr-57" },
   { name: "merge-request-diff", path: "/merge-requests/mr-57?tab=diff" },
   { name: "merge-request-mutants", path: "/merge-requests/mr-57", act: click(/^Show 7/) },
+  { name: "proof-log", path: "/merge-requests/mr-57", act: click(/failed, show the log/) },
   { name: "merge-request-unproven", path: "/merge-requests/mr-55" },
   { name: "merge-request-unproven-diff", path: "/merge-requests/mr-55?tab=diff" },
   { name: "merge-request-override", path: "/merge-requests/mr-55", act: click("Override with a reason…") },

@@ -74,13 +74,19 @@ test("a given-up connection is opened again after the last event", () => {
   expect(live.snapshot().events).toHaveLength(1);
 });
 
-test("while the browser reconnects by itself we keep our hands off", () => {
+test("the waits grow while the server is away, and it is asked once at a time", () => {
   const live = stream();
   live.subscribe(() => undefined);
   latest().open();
-  latest().fail(false);
-  vi.advanceTimersByTime(60_000);
-  expect(Source.opened).toHaveLength(1);
+  for (let fall = 0; fall < 4; fall++) {
+    latest().fail(false);
+    latest().fail(true);
+    vi.advanceTimersByTime(8_000);
+  }
+  expect(Source.opened).toHaveLength(5);
+  latest().fail(true);
+  vi.advanceTimersByTime(3_000);
+  expect(Source.opened).toHaveLength(5);
 });
 
 test("starts after what is already known, and closes when nobody listens", () => {

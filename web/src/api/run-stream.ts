@@ -64,9 +64,10 @@ export class RunStream {
     };
     source.onmessage = (frame: MessageEvent<string>) => this.take(frame);
     source.onerror = () => {
+      if (this.source !== source) return;
       this.publish({ state: "broken" });
-      // The browser reconnects by itself unless it gave the source up.
-      if (source.readyState === 2) this.reconnect();
+      // Never left to the browser: it would ask for the address of the first connection, and with it for the past.
+      this.reconnect();
     };
   }
 

@@ -242,7 +242,13 @@ export interface Step {
   cost_usd: number | null;
 }
 
-export type RuleName = "red" | "green" | "no_regression" | "strength" | "nothing_up_its_sleeve";
+export type RuleName =
+  | "guardrails"
+  | "red"
+  | "green"
+  | "no_regression"
+  | "strength"
+  | "nothing_up_its_sleeve";
 export type RuleState = "waiting" | "working" | "holds" | "broken" | "not_applicable";
 
 export interface Rule {
@@ -258,6 +264,9 @@ export type Outcome = "passed" | "failed" | "error" | "skipped";
 
 export interface TestResult {
   outcome: Outcome;
+  /** What the test printed and raised, cut to a few kilobytes. */
+  log?: string | null;
+  /** Where to read the same, for a log that is kept elsewhere. */
   log_ref?: string | null;
 }
 
@@ -287,6 +296,17 @@ export interface Usage {
   output_tokens: number;
   cost_usd: number | null;
   budget_usd: number | null;
+  tokens_max?: number | null;
+}
+
+/** One decision of the egress proxy, or several alike with their count. */
+export interface Egress {
+  host: string;
+  port?: number;
+  allowed?: boolean;
+  reason?: string;
+  verdict?: string;
+  count?: number;
 }
 
 export interface RunDetail extends RunSummary {
@@ -299,8 +319,8 @@ export interface RunDetail extends RunSummary {
   artifacts: Record<string, unknown>;
   events: RunEvent[];
   usage: Usage | null;
-  sandbox: { mode: string; guarantees: Guarantee[] } | null;
-  egress: { host: string; verdict: string; count: number }[];
+  sandbox: { mode: string | null; guarantees: Guarantee[] } | null;
+  egress: Egress[];
   evidence_url: string | null;
   bundle_digest: string | null;
   key_id: string | null;
@@ -419,8 +439,9 @@ export interface Executor {
   id: string;
   label: string;
   available: boolean;
-  reason: string | null;
-  default: boolean;
+  /** Why it can't be used here, with the way out. */
+  detail?: string | null;
+  is_default?: boolean;
 }
 
 export interface System {

@@ -101,7 +101,7 @@ export function DiffView({ files, review, plain = false }: Props) {
                   onClick={() => goTo(file.path)}
                   title={file.path}
                 >
-                  <code>{breakable(file.path)}</code>
+                  <FileName path={file.path} />
                 </button>
                 <Counts additions={file.additions} deletions={file.deletions} />
               </li>
@@ -141,6 +141,17 @@ export function DiffView({ files, review, plain = false }: Props) {
         ))}
       </div>
     </div>
+  );
+}
+
+/** The name first, its folder beneath: in a narrow column the name is what tells files apart. */
+function FileName({ path }: { path: string }) {
+  const cut = path.lastIndexOf("/") + 1;
+  return (
+    <>
+      <code>{breakable(path.slice(cut))}</code>
+      {cut > 0 && <code className={css.folder}>{breakable(path.slice(0, cut - 1))}</code>}
+    </>
   );
 }
 

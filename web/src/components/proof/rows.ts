@@ -3,9 +3,11 @@
 import type { Outcome, ProofTest, Rule, RuleName, TestResult, Verdict } from "../../api/types";
 import type { State } from "../state-icon";
 
+/** The rules every proof has. `guardrails` stands before them where the server tells of it. */
 export const RULES: RuleName[] = ["red", "green", "no_regression", "strength", "nothing_up_its_sleeve"];
 
 const PROMISES: Record<RuleName, string> = {
+  guardrails: "only files that a patch may carry",
   red: "fails on base for the right reason",
   green: "passes on the patch",
   no_regression: "other tests unchanged",
@@ -14,6 +16,7 @@ const PROMISES: Record<RuleName, string> = {
 };
 
 const NAMES: Record<RuleName, string> = {
+  guardrails: "Guardrails",
   red: "Red",
   green: "Green",
   no_regression: "No regression",
@@ -29,20 +32,24 @@ export const ruleName = (rule: RuleName) => NAMES[rule] ?? rule;
 /** The rule's own sentence where there is one, else what it promises. */
 export const ruleSentence = (rule: Rule) => rule.detail || PROMISES[rule.rule] || rule.rule;
 
-/** All five rules in their order, the broken ones first; a rule nobody spoke of yet is waiting. */
+/** The rules in their order, the broken ones first; a rule nobody spoke of yet is waiting. */
 export function orderedRules(rules: Rule[]): Rule[] {
-  const all = RULES.map(
+  const known = RULES.map(
     (name): Rule =>
       rules.find((rule) => rule.rule === name) ?? { rule: name, state: "waiting", detail: null },
   );
+  const all = [...rules.filter((rule) => !RULES.includes(rule.rule)), ...known];
   return [...all.filter((rule) => rule.state === "broken"), ...all.filter((rule) => rule.state !== "broken")];
 }
 
 export interface Dot {
   state: State;
   said: string;
-  log: string | null;
+  log: Log | null;
 }
+
+/** What a test printed, or where to read it. */
+export type Log = { text: string } | { address: string };
 
 export interface Row {
   test: ProofTest;
@@ -107,7 +114,7 @@ function dots(results: TestResult[], places: number, working: boolean): Dot[] {
     (result): Dot => ({
       state: outcomeState(result.outcome),
       said: result.outcome,
-      log: result.log_ref ?? null,
+      log: logOf(result),
     }),
   );
   for (let at = known.length; at < places; at++) {
@@ -119,6 +126,11 @@ function dots(results: TestResult[], places: number, working: boolean): Dot[] {
     });
   }
   return known;
+}
+
+function logOf({ log, log_ref }: TestResult): Log | null {
+  if (log) return { text: log };
+  return log_ref?.startsWith("/api/") ? { address: log_ref } : null;
 }
 
 function outcomeState(outcome: Outcome): State {

@@ -14,6 +14,7 @@ import { Mutants } from "./mutants";
 import {
   condensed,
   type Dot,
+  type Log,
   orderedRules,
   ruleName,
   ruleSentence,
@@ -47,7 +48,7 @@ interface Props {
 
 export function ProofStrip({ proof, proving = false, wide = false, brief = false, bundleName }: Props) {
   const parts = sections({ tests: proof.tests, rules: proof.rules, verdict: proof.verdict, proving });
-  const [log, setLog] = useState<{ address: string; title: string } | null>(null);
+  const [log, setLog] = useState<{ log: Log; title: string } | null>(null);
   return (
     <section className={wide ? css.wide : css.narrow} aria-label="Proof">
       <div className={css.head}>
@@ -62,7 +63,7 @@ export function ProofStrip({ proof, proving = false, wide = false, brief = false
           wide={wide}
           named={index === 0}
           untitled={parts.length === 1 && !wide}
-          onLog={(dot, title) => dot.log && setLog({ address: dot.log, title })}
+          onLog={(dot, title) => dot.log && setLog({ log: dot.log, title })}
         />
       ))}
       {!brief && <Rules rules={proof.rules} mutants={proof.mutants} />}

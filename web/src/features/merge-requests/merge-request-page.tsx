@@ -337,8 +337,8 @@ function MoreMenu({ mr, acts, onOverride }: Props & { onOverride: () => void }) 
             Download the evidence
           </Menu.Item>
         )}
-        {mr.ref && /^https?:\/\//.test(mr.ref) && (
-          <Menu.Item component="a" href={mr.ref} target="_blank" rel="noreferrer">
+        {isElsewhere(mr.ref) && (
+          <Menu.Item component="a" href={mr.ref ?? undefined} target="_blank" rel="noreferrer">
             Open on the forge
           </Menu.Item>
         )}
@@ -348,6 +348,15 @@ function MoreMenu({ mr, acts, onOverride }: Props & { onOverride: () => void }) 
         {isOpen(mr) && <Menu.Item onClick={() => acts.close.mutate()}>Close without merging</Menu.Item>}
       </Menu.Dropdown>
     </Menu>
+  );
+}
+
+/** The built-in forge's address is this very page; a link to it would lead nowhere new. */
+function isElsewhere(address: string | null): boolean {
+  return (
+    URL.canParse(address ?? "") &&
+    /^https?:$/.test(new URL(address ?? "").protocol) &&
+    new URL(address ?? "").host !== location.host
   );
 }
 

@@ -2,10 +2,11 @@
 
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import type { Guarantee, RunDetail } from "../../api/types";
-import { compact, money, plural, shortCommit } from "../../components/format";
+import type { Egress, Guarantee, RunDetail } from "../../api/types";
+import { compact, money, shortCommit } from "../../components/format";
 import { breakable } from "../../components/inline";
 import { StateIcon } from "../../components/state-icon";
+import { egressRows } from "./egress";
 import css from "./facts.module.css";
 
 export function RunFacts({ run }: { run: RunDetail }) {
@@ -22,7 +23,7 @@ export function RunFacts({ run }: { run: RunDetail }) {
               </Link>
             </Fact>
           )}
-          <Fact name="Executor">{run.executor ?? "not chosen yet"}</Fact>
+          <Fact name="Executor">{run.executor || "not chosen yet"}</Fact>
           {run.model && (
             <Fact name="Model">
               <code>{run.model}</code>
@@ -65,14 +66,14 @@ export function RunFacts({ run }: { run: RunDetail }) {
           )}
         </dl>
       </section>
-      {run.sandbox && (
+      {run.sandbox && run.sandbox.guarantees.length > 0 && (
         <section className={css.section} aria-label="Sandbox">
           <div className={css.head}>
             <h2>Sandbox</h2>
             <code className={css.muted}>{run.sandbox.mode}</code>
           </div>
           <Guarantees guarantees={run.sandbox.guarantees} />
-          <Egress egress={run.egress} />
+          <EgressPart egress={run.egress} />
         </section>
       )}
     </>
@@ -98,26 +99,31 @@ export function Guarantees({ guarantees }: { guarantees: Guarantee[] }) {
   );
 }
 
-function Egress({ egress }: { egress: RunDetail["egress"] }) {
-  const refused = egress.filter((each) => !/^allow/.test(each.verdict));
-  const allowed = egress
-    .filter((each) => /^allow/.test(each.verdict))
-    .reduce((sum, each) => sum + each.count, 0);
-  const refusals = refused.reduce((sum, each) => sum + each.count, 0);
+function EgressPart({ egress }: { egress: Egress[] }) {
+  const rows = egressRows(egress);
+  const sum = (allowed: boolean) =>
+    rows.filter((row) => row.allowed === allowed).reduce((total, row) => total + row.count, 0);
   return (
     <div className={css.egress}>
       <div className={css.head}>
         <span>Egress</span>
         <span className={css.muted}>
-          {egress.length === 0 ? "nothing tried to leave" : `${allowed} allowed, `}
-          {egress.length > 0 && <strong>{plural(refusals, "refused", "refused")}</strong>}
+          {rows.length === 0 ? (
+            "nothing tried to leave"
+          ) : (
+            <>
+              {sum(true)} allowed, <strong>{sum(false)} refused</strong>
+            </>
+          )}
         </span>
       </div>
-      {refused.map((each) => (
-        <code key={each.host} className={css.muted}>
-          {each.verdict} {breakable(each.host)}
-        </code>
-      ))}
+      {rows
+        .filter((row) => !row.allowed)
+        .map((row) => (
+          <code key={row.host} className={css.muted} title={row.reason ?? undefined}>
+            refused {breakable(row.host)}
+          </code>
+        ))}
     </div>
   );
 }

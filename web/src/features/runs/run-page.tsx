@@ -12,6 +12,7 @@ import { Terminal } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
 import { DiffView } from "../../components/diff/diff-view";
 import { type DiffFile, parseDiff } from "../../components/diff/parse";
+import { Follow } from "../../components/follow";
 import { grouped } from "../../components/format";
 import { Glyph } from "../../components/glyph";
 import { breakable, Inline } from "../../components/inline";
@@ -23,7 +24,7 @@ import { runSaid, STEPS, stepLabel } from "../../components/states";
 import { panelProps, type Tab, Tabs } from "../../components/tabs";
 import { toMs } from "../../components/time/format";
 import { Ago, Clock } from "../../components/time/now";
-import { foldLog } from "./activity";
+import { foldActivity, foldLog } from "./activity";
 import { ActivityView } from "./activity-view";
 import { Composer } from "./composer";
 import { RunFacts } from "./facts";
@@ -34,6 +35,7 @@ import { type LiveRun, useRun } from "./use-run";
 
 type TabId = "proof" | "activity" | "diff" | "files" | "log" | "steps" | "facts";
 
+const NOW_LINES = 4;
 const PARENT = { label: "Runs", to: "/runs" } as const;
 
 export default function RunPage() {
@@ -115,9 +117,16 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
         )}
         <div className={css.work}>
           <Tabs label="Parts of the run" tabs={tabs} value={tab} onChange={setTab} />
-          <div className={css.pane} {...panelProps(tab)} tabIndex={-1}>
+          <Follow
+            key={tab}
+            growth={live.events}
+            following={live.moving && (tab === "activity" || tab === "log")}
+            className={css.pane}
+            tabIndex={-1}
+            {...panelProps(tab)}
+          >
             <Pane tab={tab} run={run} live={live} files={files} />
-          </div>
+          </Follow>
           <Composer requestId={run.request_id} moving={live.moving} />
         </div>
         {wide && !narrow && (
@@ -147,6 +156,7 @@ function Pane({
       return (
         <>
           <ProofPane run={run} />
+          {live.moving && <NowPane events={live.events} />}
           <RunFactsUnlessNarrow run={run} />
         </>
       );
@@ -182,6 +192,22 @@ function ProofPane({ run }: { run: RunDetail }) {
         bundleName={`run-${run.number}.dsse.json`}
       />
     </div>
+  );
+}
+
+/** The last lines of what runs at this moment. */
+function NowPane({ events }: { events: RunEvent[] }) {
+  const item = useMemo(() => foldActivity(events).at(-1)?.items.at(-1), [events]);
+  if (item?.kind !== "command" || !item.running) return null;
+  return (
+    <section className={css.now} aria-label="Now">
+      <h2>
+        Now <code className={css.muted}>{item.command}</code>
+      </h2>
+      {item.output.length > 0 && (
+        <Terminal lines={item.output.slice(-NOW_LINES)} label="Newest output" live />
+      )}
+    </section>
   );
 }
 

@@ -1,6 +1,8 @@
 // All runs of the workspace, the moving ones first.
 
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useState } from "react";
 import { runMoves, runsQuery } from "../../api/queries";
 import type { RunSummary } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
@@ -13,12 +15,16 @@ import { runSaid } from "../../components/states";
 import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "./live-line";
 
+const NewRequest = lazy(() => import("./new-request"));
+
 export default function RunsPage() {
   const { uid } = useWorkspace();
   const runs = useQuery(runsQuery(uid));
+  const [asking, setAsking] = useState(false);
   useListKeys();
+  const make = <Button onClick={() => setAsking(true)}>New request</Button>;
   return (
-    <Page bare title="Runs" here="Runs">
+    <Page bare title="Runs" here="Runs" actions={make} phoneActions={make}>
       {runs.isPending && <ListSkeleton />}
       {runs.error && !runs.data && <ErrorNote error={runs.error} retry={() => runs.refetch()} />}
       {runs.data?.length === 0 && (
@@ -27,6 +33,7 @@ export default function RunsPage() {
         </EmptyNote>
       )}
       {runs.data && runs.data.length > 0 && <Groups runs={runs.data} />}
+      <Suspense fallback={null}>{asking && <NewRequest onClose={() => setAsking(false)} />}</Suspense>
     </Page>
   );
 }
