@@ -220,11 +220,8 @@ pub async fn revoke_key(engine: &Engine, user: UserId, id: ApiKeyId) -> Result<(
 
 /// On an empty database makes the user `admin` and answers the password, which is kept nowhere else.
 pub async fn ensure_admin(engine: &Engine) -> Result<Option<Secret>> {
-    {
-        let mut tx = engine.store.read().await?;
-        if store::accounts::count(&mut tx).await? > 0 {
-            return Ok(None);
-        }
+    if !is_first_start(engine).await? {
+        return Ok(None);
     }
     let password = Secret::new(engine.clock.token_hex(12));
     create_user(engine, "admin", "", &password, true).await?;
@@ -265,6 +262,12 @@ pub async fn approve(engine: &Engine, username: &str) -> Result<User> {
 /// The user's keys and sessions stop working at once.
 pub async fn block(engine: &Engine, username: &str) -> Result<User> {
     set_status(engine, username, AccessStatus::Blocked).await
+}
+
+/// Nobody has an account yet.
+pub async fn is_first_start(engine: &Engine) -> Result<bool> {
+    let mut tx = engine.store.read().await?;
+    Ok(store::accounts::count(&mut tx).await? == 0)
 }
 
 pub async fn find(engine: &Engine, username: &str) -> Result<User> {

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod incidents;
 pub mod health;
 pub mod jobs;
+pub mod layers;
 pub mod llm;
 pub mod merge_requests;
 pub mod prompt;

@@ -82,6 +82,6 @@ impl AppState {
 /// The whole HTTP face: the API, the doors people use, and the web app for every other path.
 pub fn router(state: AppState) -> axum::Router {
     let (api, _) = routes::all().split_for_parts();
-    let app = api.fallback(web::serve).method_not_allowed_fallback(problem::method_not_allowed);
+    let app = api.fallback_service(web::router()).method_not_allowed_fallback(problem::method_not_allowed);
     layers::apply(app, state)
 }

@@ -1,6 +1,7 @@
 //! The API's description, generated from the routes and kept in a file that a test compares.
 
 use crate::routes;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
@@ -64,7 +65,18 @@ impl Default for Document {
 pub fn document() -> OpenApi {
     let (_, mut openapi) = routes::all().split_for_parts();
     openapi.info.version = env!("CARGO_PKG_VERSION").to_string();
+    for item in openapi.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        operations.into_iter().flatten().for_each(name);
+    }
     openapi
+}
+
+/// Handlers are called `list` and `create` in every file; the description needs names that are unique: `workspaces_list`.
+fn name(operation: &mut Operation) {
+    let noun = operation.tags.as_ref().and_then(|tags| tags.first()).map_or("api", String::as_str).replace('-', "_");
+    let verb = operation.operation_id.take().unwrap_or_default();
+    operation.operation_id = Some(format!("{noun}_{verb}"));
 }
 
 /// An empty description to which the routes add theirs.

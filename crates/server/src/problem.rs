@@ -68,7 +68,7 @@ pub struct ProblemView {
 #[derive(Serialize, ToSchema)]
 pub struct FieldProblem {
     pub field: String,
-    pub message: String,
+    pub detail: String,
 }
 
 impl From<Error> for Problem {
@@ -135,7 +135,7 @@ impl Problem {
         body.insert("detail".into(), self.detail.clone().into());
         body.insert("code".into(), code.into());
         let errors = self.fields.iter().flat_map(|(field, messages)| {
-            messages.iter().map(move |message| json!({"field": field, "message": message}))
+            messages.iter().map(move |message| json!({"field": field, "detail": message}))
         });
         body.insert("errors".into(), errors.collect());
         for (name, value) in &self.more {

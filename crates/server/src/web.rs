@@ -1,12 +1,13 @@
 //! The web app, embedded: hashed assets for ever, the index for every path of its own.
 
 use crate::problem::no_such_path;
-use crate::{AppState, Problem};
+use crate::Problem;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use tower_http::compression::CompressionLayer;
 
 #[derive(RustEmbed)]
 #[folder = "../../web/dist"]
@@ -20,8 +21,12 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 <h1>AstraForge is running</h1><p>This build carries no web app. Build it with <code>npm --prefix web ci</code> and \
 <code>npm --prefix web run build</code>, then build the server again. The API is at <a href=\"/api/schema/\">/api/</a>.</p></html>";
 
-/// Everything that no route took.
-pub async fn serve(State(_): State<AppState>, request: Request) -> Response {
+/// Everything that no route took. Only these answers are compressed: they hold no secrets that their size could tell.
+pub fn router() -> axum::Router {
+    axum::Router::new().fallback(serve).layer(CompressionLayer::new())
+}
+
+async fn serve(request: Request) -> Response {
     let (path, method) = (request.uri().path(), request.method());
     if NOT_WEB.iter().any(|own| path.starts_with(own)) {
         return no_such_path(request.uri()).into_response();
@@ -49,10 +54,10 @@ fn index(headers: &HeaderMap) -> Response {
 }
 
 fn asset(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
-    let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
+    let etag = format!("W/\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     // Names below assets/ carry a hash of their content; any other name may change its content with the next release.
     let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|v| v.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|v| v.split(',').any(|tag| tag.trim() == etag));
     let (status, body) = if known { (StatusCode::NOT_MODIFIED, Body::empty()) } else { (StatusCode::OK, Body::from(file.data)) };
     let mut response = (status, body).into_response();
     let out = response.headers_mut();

@@ -37,6 +37,9 @@ pub struct AuthSettings {
     pub self_hosted: bool,
     pub billing_enabled: bool,
     pub supported_providers: Vec<&'static str>,
+    /// Nobody has an account yet. Only where the settings themselves are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_start: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -111,8 +114,9 @@ async fn csrf(State(state): State<AppState>, headers: HeaderMap) -> Response {
 
 /// How people may sign up here
 #[utoipa::path(get, path = "/api/auth/settings/", tag = "auth", security(()), responses((status = 200, body = AuthSettings)))]
-async fn settings(State(state): State<AppState>) -> Json<AuthSettings> {
-    Json(auth_settings(&state))
+async fn settings(State(state): State<AppState>) -> Reply<Json<AuthSettings>> {
+    let first_start = Some(accounts::is_first_start(&state.engine).await?);
+    Ok(Json(AuthSettings { first_start, ..auth_settings(&state) }))
 }
 
 /// Make an account
@@ -202,6 +206,7 @@ fn auth_settings(state: &AppState) -> AuthSettings {
         self_hosted: settings.self_hosted,
         billing_enabled: settings.billing_enabled,
         supported_providers: vec!["password"],
+        first_start: None,
     }
 }
 

@@ -56,8 +56,8 @@ pub struct ExecutorView {
     pub label: &'static str,
     pub available: bool,
     /// Why it can't be used here, with the way out.
-    pub detail: Option<String>,
-    pub is_default: bool,
+    pub reason: Option<String>,
+    pub default: bool,
 }
 
 impl From<Guarantee> for GuaranteeView {
@@ -89,9 +89,9 @@ async fn system(State(state): State<AppState>, _: Caller) -> Reply<Json<System>>
 async fn executors(State(state): State<AppState>, _: Caller) -> Json<Vec<ExecutorView>> {
     let mut all = Vec::new();
     for executor in &state.engine.executors {
-        let detail = executor.unavailable().await;
-        let is_default = executor.id() == state.engine.settings.default_executor;
-        all.push(ExecutorView { id: executor.id(), label: executor.label(), available: detail.is_none(), detail, is_default });
+        let reason = executor.unavailable().await;
+        let default = executor.id() == state.engine.settings.default_executor;
+        all.push(ExecutorView { id: executor.id(), label: executor.label(), available: reason.is_none(), reason, default });
     }
     Json(all)
 }

@@ -103,3 +103,26 @@ async fn the_description_is_openapi_3_1_in_both_notations() {
     let yaml = house.send(call("GET", "/api/schema/").header("accept", "application/yaml").body(Body::empty()).expect("a request")).await;
     assert!(String::from_utf8_lossy(&yaml.bytes).starts_with("openapi: 3.1"));
 }
+
+#[test]
+fn the_description_in_the_repository_is_up_to_date() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/openapi.json");
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == server::openapi::Document::new().json, "docs/reference/openapi.json is not what the routes say; run `cargo xtask codegen`");
+}
+
+#[test]
+fn the_description_is_whole() {
+    let text = server::openapi::Document::new().json;
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let mut seen = std::collections::BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let id = operation["operationId"].as_str().unwrap_or_default().to_string();
+            assert!(!id.is_empty() && seen.insert(id.clone()), "{method} {path} shares the name `{id}`");
+        }
+    }
+    for reference in text.split("\"$ref\": \"#").skip(1).map(|rest| rest.split('"').next().unwrap_or_default()) {
+        assert!(document.pointer(reference).is_some(), "nothing is at {reference}");
+    }
+}
