@@ -1,12 +1,17 @@
 //! Puts the parts together: the only place that names every adapter.
 
 use crate::clock::SystemClock;
-use crate::config::{self, Base, ServeConfig};
+use crate::config::{self, Base, Lookup, ServeConfig};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
-use domain::Clock;
+use domain::evidence::Proof;
+use domain::git::{Commit, GitHost, Import};
+use domain::request::RequestKind;
+use domain::{Clock, RepositoryId};
 use domain::egress::{BoxStream, Door, Doors, Peer};
-use domain::sandbox::{Guarantee, Provisioner};
+use domain::sandbox::{ExecOutput, Guarantee, Provisioner};
+use engine::layers::{Watcher, Workshop};
+use engine::proof::{self, ProofContext, ProofInput};
 use engine::{Engine, ModelRoute, Parts, Settings};
 use integrations::{executors, forges, harnesses};
 use llm::providers;
@@ -69,6 +74,80 @@ pub async fn bare_engine(base: Base) -> Result<Engine> {
     let provisioner = local(&base, Arc::new(LateDoors::default()))?;
     let model = scripted(EXAMPLE_SCRIPT)?;
     engine(&base, store, clock, vec![provisioner], model, String::new(), None)
+}
+
+/// Proves a patch of any repository on this machine, away from every server: for whoever checks a bundle.
+pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is_about: impl Fn(&[u8]) -> bool) -> Result<Proof> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let local: Arc<dyn Provisioner> = Arc::new(Local::new(LocalConfig {
+        data_dir: scratch.to_path_buf(),
+        toolchains: toolchains_here(),
+        astrad: ASTRAD,
+        doors: Arc::new(LateDoors::default()),
+        allow_cidrs: Vec::new(),
+        witness: None,
+        init: None,
+    })?);
+    let git: Arc<dyn GitHost> = Arc::new(integrations::git::Git::new(scratch, local.clone(), clock.clone())?);
+    let repository: RepositoryId = clock.fresh();
+    let (base, head) = (Commit::parse(base)?, Commit::parse(head)?);
+    git.init(repository, "main").await?;
+    git.import(repository, Import::Path(repo.canonicalize()?)).await?;
+    let diff = git.diff(repository, &base, &head).await.context("the repository lacks the base or the patch commit; fetch the merge request's branch first")?;
+    anyhow::ensure!(is_about(&diff), "the repository's diff between these commits is not the one that was signed");
+    let (registries, set_up_env) = config::host_registries(&Lookup::open(None)?);
+    let workshop = Workshop {
+        git: git.clone(),
+        provisioner: local.clone(),
+        harnesses: harnesses::all(),
+        clock: clock.clone(),
+        data_dir: scratch.to_path_buf(),
+        registries,
+        set_up_env,
+    };
+    let set_up = workshop.detect(repository, &base).await?;
+    let layer = match &set_up {
+        Some(set_up) => {
+            workshop.build(repository, &base, set_up, None, &mut Printing).await?;
+            workshop.proof_layer(repository, set_up)
+        }
+        None => None,
+    };
+    let context = ProofContext {
+        git,
+        provisioner: local,
+        harnesses: harnesses::all(),
+        scanner: Arc::new(integrations::secret_scan::Scanner),
+        clock,
+        assets_dir: scratch.join("harnesses"),
+        parallel: 2,
+    };
+    let input = ProofInput {
+        repository,
+        run: None,
+        base,
+        head,
+        incident: None,
+        kind: RequestKind::Fix,
+        prompt: String::new(),
+        layer,
+        config: Default::default(),
+    };
+    Ok(proof::prove(&context, &input, &|_| {}, &CancellationToken::new()).await?)
+}
+
+/// Set-up's commands on standard output.
+struct Printing;
+
+#[async_trait]
+impl Watcher for Printing {
+    async fn started(&mut self, line: &str) -> domain::Result<()> {
+        println!("          $ {line}");
+        Ok(())
+    }
+    async fn finished(&mut self, _: &str, _: &ExecOutput) -> domain::Result<()> {
+        Ok(())
+    }
 }
 
 /// What this host lets sandboxes promise, measured now.

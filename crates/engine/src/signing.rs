@@ -1,6 +1,8 @@
 //! The installation's signing key. It derives from the secret key, so that there is one secret to keep and to back up.
 
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
@@ -14,8 +16,8 @@ impl Signer {
         Hkdf::<Sha256>::new(None, secret_key).expand(PURPOSE, &mut seed).expect("32 bytes are within what HKDF gives");
         Signer(SigningKey::from_bytes(&seed))
     }
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+    pub fn key(&self) -> &SigningKey {
+        &self.0
     }
     pub fn public(&self) -> VerifyingKey {
         self.0.verifying_key()
@@ -25,7 +27,13 @@ impl Signer {
     }
 }
 
-/// `ed25519:` and the first 16 hex characters of the key's SHA-256.
+/// `ed25519:` and the first 32 hex characters of the key's SHA-256.
 pub fn key_id(key: &VerifyingKey) -> String {
-    format!("ed25519:{}", &hex::encode(Sha256::digest(key.as_bytes()))[..16])
+    format!("ed25519:{}", &hex::encode(Sha256::digest(key.as_bytes()))[..32])
+}
+
+/// A public key in base64, as bundles carry it.
+pub fn parse_public(text: &str) -> Option<VerifyingKey> {
+    let bytes: [u8; 32] = STANDARD.decode(text.trim_start_matches("ed25519:")).ok()?.try_into().ok()?;
+    VerifyingKey::from_bytes(&bytes).ok()
 }

@@ -5,7 +5,7 @@ mod doctor;
 mod migrate;
 mod openapi;
 pub mod serve;
-//mod verify;
+mod verify;
 
 use crate::cli::{Cli, Command};
 use anyhow::Result;
@@ -16,7 +16,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await,
         Command::Demo(_) => Ok(ExitCode::FAILURE),
         Command::Doctor(common) => doctor::run(common).await,
-        Command::Verify(_) => Ok(ExitCode::FAILURE),
+        Command::Verify(args) => verify::run(args).await,
         Command::Openapi => openapi::run(),
         Command::Migrate(common) => migrate::run(common).await,
         Command::Admin(admin) => admin::run(admin).await,

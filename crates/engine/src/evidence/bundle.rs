@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crate::signing::key_id;
 use domain::evidence::{Dot, Outcome, Proof, TestRow, Verdict};
 use domain::git::Commit;
 use domain::sandbox::Guarantee;
@@ -160,10 +161,6 @@ fn pre_authentication(payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {PAYLOAD} {} ", PAYLOAD.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
     bytes
-}
-
-fn key_id(key: &VerifyingKey) -> String {
-    sha256(key.as_bytes())[..32].to_string()
 }
 
 fn decode(value: &Value) -> Option<Vec<u8>> {

@@ -54,7 +54,7 @@ async fn create_sandbox(work: &mut Work, base: &Commit) -> Result<Arc<dyn Sandbo
         return Err(Error::conflict(format!("executor `{}` can't be used here: {reason}", executor.id())));
     }
     work.log.status("provisioning", format!("creating a {} sandbox", work.provisioner.id())).await;
-    let layer = super::prepare::layer(work).await?;
+    let layer = super::prepare::layer(work);
     let home = work.engine.settings.data_dir.join("runs").join(work.run.id.to_string()).join("home");
     tokio::fs::create_dir_all(&home).await.map_err(|e| Error::unavailable("the run's home could not be made").because(e))?;
     let mut mounts = layer.mounts;

@@ -9,10 +9,9 @@ use domain::incident::{Incident, IncidentState};
 use domain::repository::Repository;
 use domain::request::{ChatMessage, Request, RequestState};
 use domain::run::{Run, RunStatus, Step, StepState};
-use domain::sandbox::{Mount, Provisioner};
+use domain::sandbox::Provisioner;
 use domain::{Error, Kind, Result, RunId};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -27,13 +26,6 @@ pub struct Work {
     pub provisioner: Arc<dyn Provisioner>,
     pub log: RunLog,
     pub cancel: watch::Receiver<bool>,
-}
-
-/// How set-up shows inside a sandbox.
-#[derive(Clone, Debug, Default)]
-pub struct Layer {
-    pub mounts: Vec<Mount>,
-    pub env: BTreeMap<String, String>,
 }
 
 /// Where to go after a step.

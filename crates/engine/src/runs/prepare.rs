@@ -1,24 +1,19 @@
-//! The step before the agent: which commit, which test framework, and the layer of tools and dependencies that every
-//! later sandbox stands on.
+//! The step before the agent: which commit, which test framework, and its layer of tools and dependencies.
 //!
-//! Set-up runs once per digest of the lock files, in a sandbox of its own that reaches the package registries and
-//! nothing else. What an agent installs later never gets into the layer.
+//! How a layer is built is in `layers`.
 
-use crate::strangers;
-use super::drive::{Layer, Work};
-use domain::egress::EgressPolicy;
+use super::drive::Work;
+use crate::layers::{Built, Layer, Watcher, Workshop};
+use async_trait::async_trait;
 use domain::git::Commit;
-use domain::harness::{FileClass, SetUp, TestHarness};
-use domain::sandbox::{Command, EGRESS_PORT, LAYER, Mount, MountMode, SandboxLimits, SandboxSpec, Workspace};
-use domain::{Error, Kind, Result, limits};
+use domain::harness::{FileClass, TestHarness};
+use domain::sandbox::ExecOutput;
+use domain::{Error, Kind, Result};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A project file is read for detection up to this size.
-const PROJECT_FILE_BYTES_MAX: u64 = 4 << 20;
+const LOG_BYTES_MAX: usize = 8 << 10;
 
 pub struct ProjectWords {
     pub language: String,
@@ -30,12 +25,14 @@ pub async fn step(work: &mut Work) -> Result<String> {
     work.run.record.base_commit = Some(base.clone());
     work.run.record.base_branch = work.repository.default_branch.clone();
     work.log.status("clone", format!("{} at {}", work.repository.repository, base.short())).await;
-    work.run.record.set_up = detect(work, &base).await?;
+    let workshop = workshop(work);
+    work.run.record.set_up = workshop.detect(work.repository.id, &base).await?;
     let Some(set_up) = work.run.record.set_up.clone() else {
         return Ok("no test framework was recognised".to_string());
     };
     let started = Instant::now();
-    let built = build_layer(work, &base, &set_up).await?;
+    let (repository, run) = (work.repository.id, Some(work.run.id));
+    let built = workshop.build(repository, &base, &set_up, run, &mut Telling(work)).await?;
     work.save().await?;
     let label = harness(work).map_or(set_up.harness.as_str(), |h| h.label()).to_string();
     Ok(match built {
@@ -46,26 +43,29 @@ pub async fn step(work: &mut Work) -> Result<String> {
 }
 
 /// What later sandboxes mount and see.
-pub async fn layer(work: &Work) -> Result<Layer> {
-    let Some(set_up) = &work.run.record.set_up else { return Ok(Layer::default()) };
-    let path = layer_path(work, &set_up.digest);
-    if set_up.commands.is_empty() || !path.is_dir() {
-        return Ok(Layer { mounts: Vec::new(), env: set_up.env.clone() });
+pub fn layer(work: &Work) -> Layer {
+    match &work.run.record.set_up {
+        Some(set_up) => workshop(work).layer(work.repository.id, set_up),
+        None => Layer::default(),
     }
-    let mut mounts = vec![Mount { source: path.clone(), target: LAYER.into(), mode: MountMode::CopyOnWrite }];
-    for (below, target) in &set_up.mounts {
-        if let Some(source) = strangers::inside(&path, below).filter(|source| source.is_dir()) {
-            mounts.push(Mount { source, target: target.clone(), mode: MountMode::CopyOnWrite });
-        }
-    }
-    Ok(Layer { mounts, env: set_up.env.clone() })
 }
 
 /// The same layer as proof wants it.
 pub fn proof_layer(work: &Work) -> Option<domain::harness::Layer> {
-    let set_up = work.run.record.set_up.as_ref()?;
-    let path = layer_path(work, &set_up.digest);
-    path.is_dir().then(|| domain::harness::Layer { path, env: set_up.env.clone(), mounts: set_up.mounts.clone() })
+    workshop(work).proof_layer(work.repository.id, work.run.record.set_up.as_ref()?)
+}
+
+fn workshop(work: &Work) -> Workshop {
+    let settings = &work.engine.settings;
+    Workshop {
+        git: work.engine.git.clone(),
+        provisioner: work.provisioner.clone(),
+        harnesses: work.engine.harnesses.clone(),
+        clock: work.engine.clock.clone(),
+        data_dir: settings.data_dir.clone(),
+        registries: settings.registries.clone(),
+        set_up_env: settings.set_up_env.clone(),
+    }
 }
 
 pub fn project_words(work: &Work) -> ProjectWords {
@@ -107,104 +107,23 @@ async fn base_commit(work: &Work) -> Result<Commit> {
 }
 
 /// The first framework of the list that recognises the tree.
-async fn detect(work: &Work, base: &Commit) -> Result<Option<SetUp>> {
-    let root = work.engine.git.checkout(work.repository.id, base, false).await?;
-    let files = work.engine.git.files(work.repository.id, base).await?;
-    let harnesses = work.engine.harnesses.clone();
-    tokio::task::spawn_blocking(move || {
-        let read = |path: &str| String::from_utf8(strangers::read(&root, path, PROJECT_FILE_BYTES_MAX).ok()??).ok();
-        harnesses.iter().find_map(|h| h.detect(&files, &read))
-    })
-    .await
-    .map_err(|e| Error::internal("detection panicked").because(e))
-}
+/// Tells the run's log what set-up does.
+struct Telling<'a>(&'a mut Work);
 
-enum Built {
-    Nothing,
-    FromCache,
-    Now,
-}
-
-/// A layer is built by a repository's own code, so repositories don't share them, whatever their lock files say.
-fn layer_path(work: &Work, digest: &str) -> PathBuf {
-    work.engine.settings.data_dir.join("layers").join(work.repository.id.to_string()).join(digest)
-}
-
-async fn build_layer(work: &mut Work, base: &Commit, set_up: &SetUp) -> Result<Built> {
-    if set_up.commands.is_empty() {
-        return Ok(Built::Nothing);
-    }
-    let path = layer_path(work, &set_up.digest);
-    if path.is_dir() {
-        return Ok(Built::FromCache);
-    }
-    // Built beside its final place and moved there when whole: a crash leaves no half layer under the digest's name.
-    let partial = layer_path(work, &format!("{}.{}", set_up.digest, work.engine.clock.token_hex(4)));
-    tokio::fs::create_dir_all(&partial).await.map_err(|e| Error::unavailable("the layer's folder could not be made").because(e))?;
-    let built = set_up_in(work, base, set_up, &partial).await;
-    if let Err(error) = built {
-        let _ = tokio::fs::remove_dir_all(&partial).await;
-        return Err(error);
-    }
-    match tokio::fs::rename(&partial, &path).await {
-        Ok(()) => Ok(Built::Now),
-        Err(_) if path.is_dir() => {
-            let _ = tokio::fs::remove_dir_all(&partial).await;
-            Ok(Built::FromCache)
-        }
-        Err(error) => Err(Error::unavailable("the layer could not be put in place").because(error)),
-    }
-}
-
-async fn set_up_in(work: &mut Work, base: &Commit, set_up: &SetUp, partial: &Path) -> Result<()> {
-    let mut allow = set_up.registries.clone();
-    allow.extend(work.engine.settings.registries.iter().cloned());
-    let spec = SandboxSpec {
-        id: work.engine.clock.fresh(),
-        run: Some(work.run.id),
-        epoch: 1,
-        workspace: Workspace::CopyOnWrite(work.engine.git.checkout(work.repository.id, base, false).await?),
-        mounts: vec![Mount { source: partial.to_path_buf(), target: LAYER.into(), mode: MountMode::ReadWrite }],
-        read_only_paths: Vec::new(),
-        limits: SandboxLimits::default(),
-        egress: EgressPolicy { allow },
-        env: set_up_env(work, set_up),
-        hostname: "setup".into(),
-    };
-    let sandbox = work.provisioner.create(spec).await?;
-    let done = run_commands(work, &sandbox, set_up).await;
-    sandbox.terminate().await?;
-    done
-}
-
-async fn run_commands(work: &mut Work, sandbox: &Arc<dyn domain::sandbox::Sandbox>, set_up: &SetUp) -> Result<()> {
-    for line in &set_up.commands {
+#[async_trait]
+impl Watcher for Telling<'_> {
+    async fn started(&mut self, line: &str) -> Result<()> {
+        let work = &mut *self.0;
         work.check_cancelled()?;
         work.say_live(&format!("setting up: {line}"));
-        work.save_with("command", json!({"stage": "setup", "command": line, "cwd": null})).await?;
-        let command = Command::shell(line).timeout(Duration::from_secs(limits::SETUP_SECONDS_MAX));
-        let output = sandbox.exec(command).await?;
-        work.log
-            .write(
-                "command_finished",
-                json!({"stage": "setup", "command": line, "exit_code": output.exit.code, "duration_ms": output.duration.as_millis() as u64, "output": crate::events::head_and_tail(&output.text(), 8 << 10)}),
-            )
-            .await;
-        if !output.ok() {
-            let text = output.text();
-            let last = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default();
-            return Err(Error::conflict(format!("set-up failed: `{line}` ended with {}: {last}", output.exit.code)));
-        }
+        work.save_with("command", json!({"stage": "setup", "command": line, "cwd": null})).await
     }
-    Ok(())
-}
 
-fn set_up_env(work: &Work, set_up: &SetUp) -> BTreeMap<String, String> {
-    let proxy = format!("http://127.0.0.1:{EGRESS_PORT}");
-    let mut env = work.engine.settings.set_up_env.clone();
-    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
-        env.insert(name.to_string(), proxy.clone());
+    async fn finished(&mut self, line: &str, output: &ExecOutput) -> Result<()> {
+        let text = crate::events::head_and_tail(&output.text(), LOG_BYTES_MAX);
+        let milliseconds = output.duration.as_millis() as u64;
+        let fields = json!({"stage": "setup", "command": line, "exit_code": output.exit.code, "duration_ms": milliseconds, "output": text});
+        self.0.log.write("command_finished", fields).await;
+        Ok(())
     }
-    env.extend(set_up.env.clone());
-    env
 }
