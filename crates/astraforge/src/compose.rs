@@ -281,7 +281,7 @@ fn engine(
         provisioners,
         executors: executors::build(&executor_settings(base)),
         forges: forges::open_all(&means),
-        alert_sources: Vec::new(),
+        alert_sources: integrations::alerts::open_all(),
         harnesses: harnesses::all(),
         scanner: Arc::new(integrations::secret_scan::Scanner),
         git,

@@ -20,13 +20,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// API paths that the contract writes without a trailing slash.
 const WITHOUT_SLASH: [&str; 1] = ["/logs/stream"];
 
-/// How long a handler may take to its answer's head. The first prefix that fits counts.
-const DEADLINES_SECONDS: [(&str, u64); 5] = [
+const DEADLINE_SECONDS: u64 = 60;
+/// Where a handler may take longer to its answer's head. The first prefix that fits counts.
+const DEADLINES_SECONDS: [(&str, u64); 4] = [
     ("/api/sandbox/", EXEC_TIMEOUT_SECONDS_MAX + 120),
     ("/api/deepagent/", EXEC_TIMEOUT_SECONDS_MAX + 120),
     ("/git/", GIT_SECONDS_MAX + 30),
     ("/api/repository-links", GIT_SECONDS_MAX + 30),
-    ("/", 60),
 ];
 
 const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
@@ -49,6 +49,7 @@ pub fn apply(app: axum::Router<AppState>, state: AppState) -> axum::Router {
         .layer(from_fn_with_state(state.clone(), in_flight))
         .layer(from_fn_with_state(state.clone(), check_host))
         .layer(cors(&state.config))
+        .layer(from_fn(crate::routes::ingest::cors))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), observe))
         .layer(DefaultBodyLimit::max(JSON_BODY_BYTES_MAX))
@@ -132,19 +133,22 @@ fn is_allowed_host(allowed: &[String], host: &str) -> bool {
 }
 
 async fn in_flight(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match state.limits.enter() {
+    match state.limits.enter(deadline_of(request.uri().path()) > DEADLINE_SECONDS) {
         Ok(_held) => next.run(request).await,
         Err(busy) => busy.into_response(),
     }
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let seconds = DEADLINES_SECONDS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(60, |(_, seconds)| *seconds);
+    let seconds = deadline_of(request.uri().path());
     match tokio::time::timeout(Duration::from_secs(seconds), next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, format!("the server gave up after {seconds} s")).into_response(),
     }
+}
+
+fn deadline_of(path: &str) -> u64 {
+    DEADLINES_SECONDS.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(DEADLINE_SECONDS, |(_, seconds)| *seconds)
 }
 
 fn panicked(reason: Box<dyn Any + Send + 'static>) -> Response {

@@ -37,8 +37,6 @@ pub struct ServerConfig {
     pub trusted_origins: Vec<String>,
     /// Whether `X-Forwarded-For` and `X-Forwarded-Proto` come from a proxy of ours.
     pub trust_proxy: bool,
-    /// The demo may be seeded from the web app.
-    pub demo_available: bool,
 }
 
 impl Default for ServerConfig {
@@ -48,9 +46,15 @@ impl Default for ServerConfig {
             allowed_hosts: vec!["*".to_string()],
             trusted_origins: vec!["http://localhost:5174".to_string(), "http://127.0.0.1:5174".to_string()],
             trust_proxy: false,
-            demo_available: false,
         }
     }
+}
+
+/// A program that may be crashed for show; the binary brings one.
+#[async_trait::async_trait]
+pub trait Example: Send + Sync {
+    /// Crashes it and answers the incident that its report became.
+    async fn crash(&self, user: &domain::account::User) -> domain::Result<domain::IncidentId>;
 }
 
 /// What every handler may take with `State(state): State<AppState>`. Cheap to clone.
@@ -61,6 +65,7 @@ pub struct AppState {
     pub metrics: Arc<metrics::Metrics>,
     pub limits: Arc<limit::Limits>,
     pub openapi: Arc<openapi::Document>,
+    pub intake: engine::incidents::Intake,
 }
 
 impl AppState {
@@ -71,7 +76,13 @@ impl AppState {
             metrics: Arc::default(),
             limits: Arc::default(),
             openapi: Arc::new(openapi::Document::new()),
+            example: None,
+            intake: engine::incidents::Intake::default(),
         }
+    }
+    pub fn with_example(mut self, example: Arc<dyn Example>) -> Self {
+        self.example = Some(example);
+        self
     }
     /// Whether browsers reach us over TLS, so that cookies may be marked `Secure`.
     pub fn is_https(&self) -> bool {

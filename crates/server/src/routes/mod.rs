@@ -6,10 +6,14 @@ use crate::{AppState, openapi};
 use utoipa_axum::router::OpenApiRouter;
 
 pub mod activity;
+pub mod alert_sources;
 pub mod api_keys;
 pub mod auth;
 pub mod git_http;
 pub mod health;
+pub mod inbox;
+pub mod incidents;
+pub mod ingest;
 pub mod merge_requests;
 pub mod repository_links;
 pub mod requests;
@@ -21,10 +25,14 @@ pub mod workspaces;
 pub fn all() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(activity::router())
+        .merge(alert_sources::router())
         .merge(api_keys::router())
         .merge(auth::router())
         .merge(git_http::router())
         .merge(health::router())
+        .merge(inbox::router())
+        .merge(incidents::router())
+        .merge(ingest::router())
         .merge(merge_requests::router())
         .merge(repository_links::router())
         .merge(requests::router())

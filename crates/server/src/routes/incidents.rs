@@ -1,0 +1,193 @@
+//! Incidents: what alerts were grouped into, and what is done about them.
+
+use crate::problem::ProblemView;
+use crate::routes::runs::{self, RunSummary};
+use crate::{AppState, Caller, Id, Json, Paging, Query, Reply, Stamp};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::alert::Alert;
+use domain::incident::Incident;
+use domain::run::Run;
+use domain::{AlertId, AlertSourceId, Error, IncidentId, RequestId};
+use engine::incidents::{self, AlertEvent, Listed, Whole};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(run)).routes(routes!(resolve)).routes(routes!(ignore))
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Incident)]
+pub struct IncidentView {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: IncidentId,
+    pub number: i64,
+    /// `CHECKOUT-41`
+    pub short_id: String,
+    pub workspace_uid: String,
+    pub source: IncidentSource,
+    pub title: String,
+    /// The thrown exception's type, or empty.
+    pub kind: String,
+    pub culprit: String,
+    pub level: String,
+    pub platform: String,
+    /// `open`, `fixing`, `fix_proposed`, `resolved`, `regressed` or `ignored`.
+    pub state: &'static str,
+    pub first_seen: Stamp,
+    pub last_seen: Stamp,
+    pub times_seen: i64,
+    pub users_seen: i64,
+    pub release: Option<String>,
+    pub environment: Option<String>,
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub request_id: Option<RequestId>,
+    /// The newest run that worked on it.
+    pub run: Option<RunSummary>,
+    /// Why no run was started, in words.
+    pub no_run_reason: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct IncidentSource {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: AlertSourceId,
+    pub name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct IncidentDetail {
+    #[serde(flatten)]
+    pub incident: IncidentView,
+    /// The newest alert, scrubbed: `title`, `exceptions` with `frames`, `breadcrumbs`, `request`, `tags`, …
+    #[schema(value_type = Object)]
+    pub alert: Alert,
+    /// Newest first; older ones only count.
+    pub events: Vec<IncidentEvent>,
+    pub runs: Vec<RunSummary>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct IncidentEvent {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: AlertId,
+    pub event_id: String,
+    pub at: Stamp,
+    pub title: String,
+    pub release: Option<String>,
+    pub environment: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RunStarted {
+    #[schema(value_type = String, format = Uuid)]
+    pub request_id: RequestId,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    workspace_uid: Option<String>,
+}
+
+async fn views(state: &AppState, all: Vec<Listed>) -> Result<Vec<IncidentView>, Error> {
+    let runs: Vec<Run> = all.iter().filter_map(|listed| listed.run.clone()).collect();
+    let mut summaries = runs::summaries(state, runs).await?.into_iter();
+    // Summaries come in the order of the runs they are of.
+    Ok(all.into_iter().map(|listed| { let run = listed.run.as_ref().and_then(|_| summaries.next()); view(listed, run) }).collect())
+}
+
+fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
+    let Listed { incident, short_id, source_name, workspace_uid, run: _ } = listed;
+    let Incident {
+        id, workspace: _, source, number, fingerprint: _, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen,
+        users_seen, release, environment, request, no_run_reason, alert: _, created_at: _, updated_at: _,
+    } = incident;
+    IncidentView {
+        id,
+        number,
+        short_id,
+        workspace_uid,
+        source: IncidentSource { id: source, name: source_name },
+        title,
+        kind,
+        culprit,
+        level,
+        platform,
+        state: state.word(),
+        first_seen: Stamp(first_seen),
+        last_seen: Stamp(last_seen),
+        times_seen,
+        users_seen,
+        release: said(release),
+        environment: said(environment),
+        request_id: request,
+        run: summary,
+        no_run_reason: said(no_run_reason),
+    }
+}
+
+fn said(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+async fn detail(state: &AppState, whole: Whole) -> Result<IncidentDetail, Error> {
+    let Whole { listed, events, runs } = whole;
+    let alert = listed.incident.alert.clone();
+    let incident = views(state, vec![listed]).await?.pop().ok_or_else(|| Error::internal("one incident gives one view"))?;
+    Ok(IncidentDetail { incident, alert, events: events.into_iter().map(event).collect(), runs: runs::summaries(state, runs).await? })
+}
+
+fn event(event: AlertEvent) -> IncidentEvent {
+    let AlertEvent { id, incident: _, received_at, alert } = event;
+    IncidentEvent { id, event_id: alert.event_id, at: Stamp(received_at), title: alert.title, release: said(alert.release), environment: said(alert.environment) }
+}
+
+/// Incidents of my workspaces, newest alert first
+#[utoipa::path(get, path = "/api/incidents/", tag = "incidents", params(Filter, Paging), responses(
+    (status = 200, body = Vec<IncidentView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
+))]
+async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+    let all = incidents::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
+    Ok(paging.cut(views(&state, all).await?))
+}
+
+/// One incident with its newest alert, its events and its runs
+#[utoipa::path(get, path = "/api/incidents/{id}/", tag = "incidents", params(("id" = String, Path)), responses(
+    (status = 200, body = IncidentDetail), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
+))]
+async fn get(State(state): State<AppState>, caller: Caller, Id(id): Id<IncidentId>) -> Reply<Json<IncidentDetail>> {
+    let whole = incidents::get(&state.engine, caller.user.id, id).await?;
+    Ok(Json(detail(&state, whole).await?))
+}
+
+/// Start a run on it now, whatever the rules for automatic runs say
+#[utoipa::path(post, path = "/api/incidents/{id}/run/", tag = "incidents", params(("id" = String, Path)), responses(
+    (status = 202, body = RunStarted), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
+))]
+async fn run(State(state): State<AppState>, caller: Caller, Id(id): Id<IncidentId>) -> Reply<Response> {
+    let request_id = incidents::run(&state.engine, caller.user.id, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(RunStarted { request_id })).into_response())
+}
+
+/// Mark it as resolved; seen again, it counts as regressed
+#[utoipa::path(post, path = "/api/incidents/{id}/resolve/", tag = "incidents", params(("id" = String, Path)), responses(
+    (status = 200, body = IncidentDetail), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
+))]
+async fn resolve(State(state): State<AppState>, caller: Caller, Id(id): Id<IncidentId>) -> Reply<Json<IncidentDetail>> {
+    let whole = incidents::resolve(&state.engine, caller.user.id, id).await?;
+    Ok(Json(detail(&state, whole).await?))
+}
+
+/// Only count it from now on
+#[utoipa::path(post, path = "/api/incidents/{id}/ignore/", tag = "incidents", params(("id" = String, Path)), responses(
+    (status = 200, body = IncidentDetail), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
+))]
+async fn ignore(State(state): State<AppState>, caller: Caller, Id(id): Id<IncidentId>) -> Reply<Json<IncidentDetail>> {
+    let whole = incidents::ignore(&state.engine, caller.user.id, id).await?;
+    Ok(Json(detail(&state, whole).await?))
+}
