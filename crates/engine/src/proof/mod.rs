@@ -32,8 +32,10 @@ const GREEN_REPEATS: usize = 10;
 const GREEN_REPEATS_DICE: usize = 20;
 const SUSPECT_REPEATS: usize = 10;
 const TIMEOUT_MIN: Duration = Duration::from_secs(5);
-const TIMEOUT_FIRST: Duration = Duration::from_secs(60);
+/// Base's own tests; everything after is measured against how long they took.
 const TIMEOUT_SUITE: Duration = Duration::from_secs(300);
+/// The least for a whole suite, and for a first run of the counting tests.
+const TIMEOUT_FIRST: Duration = Duration::from_secs(15);
 
 pub struct ProofContext {
     pub git: Arc<dyn GitHost>,
@@ -146,15 +148,22 @@ impl Judge<'_> {
         let trees = trees::compose(self.context, self.input, self.harness.as_ref(), &self.files, &declared, &nonce).await?;
         let ground = Ground::new(self.context, self.input, self.harness.clone(), self.progress).await?;
 
-        let (base, mut own) = futures::try_join!(self.suite(&ground, &trees.base, "base's own tests on base"), self.suite(&ground, &trees.patch, "all tests with the patch"))?;
+        let base = self.suite(&ground, &trees.base, "base's own tests on base", TIMEOUT_SUITE).await?;
         if base.ended != Ended::Finished && base.tests.is_empty() {
             proof.verdict = Verdict::NotApplicable;
             proof.reason = format!("base's own tests can't be run: {}", base.log.lines().last().unwrap_or("the runner gave no result"));
             return Ok(proof);
         }
+        let patient = TIMEOUT_FIRST.max(Duration::from_millis(base.duration_ms * 10)).min(TIMEOUT_SUITE);
+        let mut own = self.suite(&ground, &trees.patch, "all tests with the patch", patient).await?;
+        if own.ended == Ended::Timeout {
+            let words = format!("the tests did not end within {} s with the patch; on base they take {} ms", patient.as_secs(), base.duration_ms);
+            add(&mut proof, self.progress, evidence::broken(Rule::Green, "timeout", words).mend("Find what never ends in the change or its test."));
+            return Ok(finish(proof, self.progress, "not judged while the tests do not end"));
+        }
         own.tests.retain(|t| !t.id.contains(&nonce));
         let counting = counting::ids(&declared, &base, &own, &trees);
-        let evidence = self.gather(&ground, &trees, &counting).await?;
+        let evidence = self.gather(&ground, &trees, &counting, patient).await?;
         self.report_rows(&mut proof, &counting, &evidence);
 
         let shape = self.shape();
@@ -190,14 +199,14 @@ impl Judge<'_> {
         Ok(finish(proof, self.progress, ""))
     }
 
-    async fn suite(&self, ground: &Ground<'_>, tree: &trees::Tree, line: &str) -> Result<VariantReport> {
-        let job = Job { line: line.to_string(), fresh: false, disguised: false, timeout: TIMEOUT_SUITE, guard: false };
+    async fn suite(&self, ground: &Ground<'_>, tree: &trees::Tree, line: &str, timeout: Duration) -> Result<VariantReport> {
+        let job = Job { line: line.to_string(), fresh: false, disguised: false, timeout, guard: false };
         let variant = Variant { key: "suite".to_string(), ..Variant::default() };
         Ok(ground.run(tree, vec![variant], &job).await?.remove(0))
     }
 
     /// Red, green and base's tests on the patched source, as far as the machine allows at the same time.
-    async fn gather(&self, ground: &Ground<'_>, trees: &Trees, counting: &[String]) -> Result<Evidence> {
+    async fn gather(&self, ground: &Ground<'_>, trees: &Trees, counting: &[String], timeout: Duration) -> Result<Evidence> {
         let ids = trees.with_canaries(counting);
         let watch = self.shape().map(|s| Watch { kinds: s.kinds });
         let words = red::words_for(counting.len());
@@ -205,19 +214,19 @@ impl Judge<'_> {
             let variant = Variant { key: format!("red-{i}"), ids: Some(ids.clone()), watch: watch.clone(), ..Variant::default() };
             let line = format!("{words} on base, {} of {RED_REPEATS}", i + 1);
             async move {
-                let job = Job { line, fresh: false, disguised: false, timeout: TIMEOUT_FIRST, guard: true };
+                let job = Job { line, fresh: false, disguised: false, timeout, guard: true };
                 ground.run(&trees.red, vec![variant], &job).await.map(|mut r| r.remove(0))
             }
         }));
         let dice = self.files.iter().filter(|f| f.is_product()).any(|f| f.new.as_deref().is_some_and(|new| self.harness.reads_dice(f.old.as_deref(), new)));
         let repeats = if dice { GREEN_REPEATS_DICE } else { GREEN_REPEATS };
-        let green = self.green(ground, trees, &ids, repeats, &words);
-        let patched = self.suite(ground, &trees.regression, "base's own tests on the patched source");
+        let green = self.green(ground, trees, &ids, repeats, &words, timeout);
+        let patched = self.suite(ground, &trees.regression, "base's own tests on the patched source", timeout);
         let (red, green, patched) = futures::try_join!(red, green, patched)?;
         Ok(Evidence { red, green, patched, guarded: ground.tampered_with() })
     }
 
-    async fn green(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], repeats: usize, words: &str) -> Result<Vec<(&'static str, VariantReport)>> {
+    async fn green(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], repeats: usize, words: &str, timeout: Duration) -> Result<Vec<(&'static str, VariantReport)>> {
         let plain = repeats.div_ceil(2);
         let dress = |i: usize| match i {
             i if i < plain => Disguise::None,
@@ -232,7 +241,7 @@ impl Judge<'_> {
             part.chunks(part.len().div_ceil(2).max(1)).map(move |chunk| {
                 let chunk = chunk.to_vec();
                 let line = format!("{words} with the patch{}, {} times", if disguised == 1 { ", in disguise" } else { "" }, chunk.len());
-                let job = Job { line, fresh: true, disguised: disguised == 1, timeout: TIMEOUT_FIRST, guard: disguised == 0 };
+                let job = Job { line, fresh: true, disguised: disguised == 1, timeout, guard: disguised == 0 };
                 async move { ground.run(&trees.patch, chunk, &job).await }
             })
         });
@@ -260,8 +269,8 @@ impl Judge<'_> {
         let is_product = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) == domain::harness::FileClass::Product;
         let is_test = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) != domain::harness::FileClass::Product;
         let is_new_name = |word: &str| {
-            let has = |text: &Option<String>| text.as_deref().is_some_and(|t| t.contains(word));
-            self.files.iter().any(|f| f.is_product() && has(&f.new) && !has(&f.old))
+            let times = |text: &Option<String>| text.as_deref().map_or(0, |t| t.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| *w == word).count());
+            self.files.iter().any(|f| f.is_product() && times(&f.new) > times(&f.old))
         };
         red::judge(&red::Evidence {
             counting,
