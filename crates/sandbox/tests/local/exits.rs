@@ -131,3 +131,20 @@ async fn the_proxy_connects_to_listed_hosts_at_allowed_addresses_only() {
     assert_eq!(told.iter().filter(|decision| decision.allowed).count(), 3);
     assert!(told.iter().filter(|decision| !decision.allowed).count() >= 3);
 }
+
+/// Needs a package index, so it is not part of the usual run.
+#[tokio::test]
+#[ignore = "needs pypi.org"]
+async fn a_package_is_installed_through_the_proxy() {
+    let open = site(&[]);
+    let mut spec = scratch();
+    spec.env.insert("PIP_CERT".into(), "/etc/ssl/certs/ca-certificates.crt".into());
+    let names = ["pypi.org", "files.pythonhosted.org"];
+    spec.egress = EgressPolicy { allow: names.map(|host| HostPort { host: host.into(), port: 443 }).into() };
+    let place = open.local.create(spec).await.unwrap();
+    let output =
+        sh(&place, "python3 -m venv v && v/bin/pip install -q --disable-pip-version-check iniconfig && v/bin/python -c 'import iniconfig'")
+            .await;
+    println!("{} {:?}", output.text(), open.decisions.lock().unwrap());
+    assert!(output.ok());
+}
