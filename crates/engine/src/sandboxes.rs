@@ -25,6 +25,11 @@ const LIFETIME_SECONDS_DEFAULT: i64 = 3_600;
 const LIFETIME_SECONDS_MIN: i64 = 300;
 const LIFETIME_SECONDS_MAX: i64 = 7 * 24 * 3_600;
 const METADATA_BYTES_MAX: usize = 16 << 10;
+/// A stopped session's files are kept this long, for whoever comes back to it.
+const FILES_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Commands and transfers at work in one session.
+const BUSY_MAX: usize = 32;
+const FILES_FORGOTTEN: &str = "files_forgotten";
 const READ_CHUNK_BYTES: u64 = 1 << 20;
 pub const LIST_ENTRIES_MAX: usize = 5_000;
 /// What a shell's `timeout` answers with.
@@ -295,7 +300,7 @@ pub async fn remove_file(engine: &Engine, user: UserId, id: SandboxId, path: &st
     touch(engine, id).await
 }
 
-/// Ends what is idle or too old. Called every minute.
+/// Ends what is idle or too old, and forgets files that nobody came back for. Called every minute.
 pub async fn reap(engine: &Engine) -> Result<()> {
     let now = engine.now();
     let active = {
@@ -310,7 +315,7 @@ pub async fn reap(engine: &Engine) -> Result<()> {
             tracing::warn!(sandbox = %session.id, %error, "a sandbox could not be ended; it is tried again");
         }
     }
-    Ok(())
+    forget_old_files(engine, now).await
 }
 
 /// After a start no session has a place any more, whatever its row says.
@@ -465,8 +470,11 @@ async fn enter(engine: &Engine, user: UserId, id: SandboxId) -> Result<(Arc<dyn 
         require(&mut tx, user, id, Permission::Work).await?;
     }
     let slot = engine.sandboxes.slot(id);
-    slot.busy.fetch_add(1, Ordering::SeqCst);
+    let others = slot.busy.fetch_add(1, Ordering::SeqCst);
     let busy = Busy(slot);
+    if others >= BUSY_MAX {
+        return Err(Error::limit(format!("sandbox session `{id}` has {others} commands and transfers at work, which is the most; wait for one to end")));
+    }
     let place = ensure(engine, id).await?;
     Ok((place, busy))
 }
@@ -538,6 +546,7 @@ async fn begin(engine: &Engine, id: SandboxId) -> Result<Session> {
     session.epoch += 1;
     session.error_message.clear();
     session.metadata.remove("terminated_reason");
+    session.metadata.remove(FILES_FORGOTTEN);
     session.updated_at = engine.now();
     store::sandboxes::update(&mut tx, &session).await?;
     tx.commit().await?;
@@ -599,6 +608,32 @@ async fn end(engine: Engine, id: SandboxId, reason: Option<&'static str>) -> Res
     drop(held);
     drop(slot);
     engine.sandboxes.sweep();
+    Ok(())
+}
+
+async fn forget_old_files(engine: &Engine, now: Timestamp) -> Result<()> {
+    let old = {
+        let mut tx = engine.store.read().await?;
+        store::sandboxes::with_old_files(&mut tx, now - FILES_KEPT).await?
+    };
+    for session in old {
+        let slot = engine.sandboxes.slot(session.id);
+        // Whoever starts it again in this moment goes first; its files are old no longer then.
+        let Ok(held) = slot.place.try_lock() else { continue };
+        if held.is_some() {
+            continue;
+        }
+        if let Ok(provisioner) = engine.provisioner(&session.mode) {
+            provisioner.forget(session.id).await?;
+        }
+        change(engine, session.id, |session| {
+            session.metadata.insert(FILES_FORGOTTEN.into(), json!(true));
+        })
+        .await?;
+        drop(held);
+        drop(slot);
+        engine.sandboxes.sweep();
+    }
     Ok(())
 }
 

@@ -65,6 +65,7 @@ pub struct AppState {
     pub metrics: Arc<metrics::Metrics>,
     pub limits: Arc<limit::Limits>,
     pub openapi: Arc<openapi::Document>,
+    pub example: Option<Arc<dyn Example>>,
     pub intake: engine::incidents::Intake,
 }
 

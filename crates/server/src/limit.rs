@@ -12,12 +12,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Handlers at work at once, streams not counted. More are told to come back.
 pub const IN_FLIGHT_MAX: usize = 512;
+/// Those that may take long, such as commands in sandboxes: counted apart, so that they never keep others out.
+pub const LONG_IN_FLIGHT_MAX: usize = 256;
 const WINDOW_SECONDS: i64 = 60;
 /// Names remembered by the login limit; the oldest window is forgotten beyond it.
 const NAMES_MAX: usize = 10_000;
 
 pub struct Limits {
     in_flight: Arc<Semaphore>,
+    long: Arc<Semaphore>,
     tries: Mutex<HashMap<String, Window>>,
     streams: Arc<Mutex<HashMap<UserId, usize>>>,
 }
@@ -30,13 +33,19 @@ struct Window {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), tries: Mutex::default(), streams: Arc::default() }
+        Limits {
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            long: Arc::new(Semaphore::new(LONG_IN_FLIGHT_MAX)),
+            tries: Mutex::default(),
+            streams: Arc::default(),
+        }
     }
 }
 
 impl Limits {
-    pub fn enter(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.in_flight.clone().try_acquire_owned().map_err(|_| {
+    pub fn enter(&self, is_long: bool) -> Result<OwnedSemaphorePermit, Problem> {
+        let places = if is_long { &self.long } else { &self.in_flight };
+        places.clone().try_acquire_owned().map_err(|_| {
             let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is busy; try again in a moment");
             problem.retry_after_seconds = Some(1);
             problem
@@ -84,7 +93,7 @@ impl Limits {
         lock(&self.streams).values().sum()
     }
     pub fn in_flight(&self) -> usize {
-        IN_FLIGHT_MAX - self.in_flight.available_permits()
+        IN_FLIGHT_MAX + LONG_IN_FLIGHT_MAX - self.in_flight.available_permits() - self.long.available_permits()
     }
 }
 

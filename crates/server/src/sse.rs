@@ -11,6 +11,9 @@ use serde_json::Value;
 use std::convert::Infallible;
 use std::time::Duration;
 
+/// Then the client comes back with the last id it saw, and shows anew that it may.
+const STREAM_LIFETIME: Duration = Duration::from_secs(3600);
+
 /// One frame. Without a `name` only `data:` is written.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -42,7 +45,7 @@ pub fn after(headers: &HeaderMap, query: Option<&str>) -> Result<i64, Problem> {
     page::parse_after(headers.get("last-event-id").and_then(|v| v.to_str().ok()))
 }
 
-/// Answers with the stream; it ends when `frames` does or the server stops. Take the permit from
+/// Answers with the stream; it ends when `frames` does, the server stops, or its hour is over. Take the permit from
 /// `state.limits.stream(user)` before reading anything, so that nobody holds more streams than allowed.
 pub fn respond<S>(state: &AppState, permit: StreamPermit, frames: S) -> Response
 where
@@ -54,7 +57,12 @@ where
             let _held = &permit;
             Ok::<Event, Infallible>(encode(frame))
         })
-        .take_until(async move { stop.cancelled().await });
+        .take_until(async move {
+            tokio::select! {
+                _ = stop.cancelled() => {}
+                _ = tokio::time::sleep(STREAM_LIFETIME) => {}
+            }
+        });
     let heartbeat = KeepAlive::new().interval(Duration::from_secs(STREAM_HEARTBEAT_SECONDS)).text("heartbeat");
     let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
     let headers = response.headers_mut();

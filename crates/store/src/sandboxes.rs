@@ -183,6 +183,15 @@ pub async fn active(tx: &mut Tx) -> Result<Vec<Session>> {
     tx.all::<Row>(sql, args![]).await?.into_iter().map(Row::noun).collect()
 }
 
+/// Sessions that ended before `before` and whose files nobody has forgotten yet, oldest first, some at a time.
+pub async fn with_old_files(tx: &mut Tx, before: Timestamp) -> Result<Vec<Session>> {
+    let sql = format!(
+        "select {COLUMNS} from sandboxes where status in ('terminated', 'failed') and updated_at < $1
+            and metadata not like '%\"files_forgotten\":true%' order by updated_at, id limit 100"
+    );
+    tx.all::<Row>(sql, args![before]).await?.into_iter().map(Row::noun).collect()
+}
+
 /// Starting or ready ones, for the quota on concurrent sandboxes.
 pub async fn count_active(tx: &mut Tx, scope: impl Into<Scope>) -> Result<i64> {
     let (condition, arg) = scope.into().condition();

@@ -80,7 +80,7 @@ async fn system(State(state): State<AppState>, _: Caller) -> Reply<Json<System>>
         model: ModelView { provider: engine.model.provider_id.clone(), model: engine.model.model.clone(), scripted: engine.model.scripted },
         default_executor: engine.settings.default_executor.clone(),
         public_url: engine.settings.public_url.clone(),
-        demo_available: state.config.demo_available,
+        demo_available: state.example.is_some(),
     }))
 }
 

@@ -131,5 +131,15 @@ async fn idle_sessions_end_and_heartbeats_keep_them() {
     house.post(&ada, &at("heartbeat/"), json!(null)).await.is(200);
     engine::sandboxes::reap(&house.engine).await.expect("reaped");
     assert_eq!(house.get(&ada, &at("")).await.is(200)["metadata"]["terminated_reason"], "max_lifetime");
+
+    // Files wait a week for their owner, and no longer.
+    let see = json!({"command": "cat kept"});
+    assert_eq!(house.post(&ada, &at("upload/"), json!({"path": "kept", "content": "x"})).await.is(200)["exit_code"], 0);
+    for (days, exit_code) in [(6, 0), (8, 1)] {
+        house.delete(&ada, &at("")).await.is(204);
+        house.clock.forward(days * 24 * 3600);
+        engine::sandboxes::reap(&house.engine).await.expect("reaped");
+        assert_eq!(house.post(&ada, &at("shell/"), see.clone()).await.is(200)["exit_code"], exit_code, "after {days} days");
+    }
     engine::sandboxes::end_all(&house.engine).await;
 }

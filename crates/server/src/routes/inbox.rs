@@ -1,0 +1,139 @@
+//! The inbox: one read for the first screen, and the example that a new installation may crash.
+
+use crate::routes::runs::{self, RunSummary};
+use crate::{AppState, Json, Query, Reply, Stamp};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::Error;
+use engine::accounts::Caller;
+use engine::inbox::{self, Item};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(get)).routes(routes!(crash))
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Inbox)]
+pub struct InboxView {
+    pub needs_you: Vec<InboxItem>,
+    pub working: Vec<InboxItem>,
+    pub ready_to_merge: Vec<InboxItem>,
+    pub done: Vec<InboxItem>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct InboxItem {
+    /// `incident`, `run` or `merge_request`.
+    pub kind: &'static str,
+    pub id: String,
+    pub number: i64,
+    pub title: String,
+    pub subtitle: Option<String>,
+    pub state: String,
+    pub at: Stamp,
+    /// The page in the web app.
+    pub href: String,
+    pub run: Option<RunSummary>,
+    /// What can be done from the list.
+    pub action: Option<ActionView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxAction)]
+pub struct ActionView {
+    pub label: &'static str,
+    pub method: &'static str,
+    pub url: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    workspace_uid: Option<String>,
+}
+
+/// What needs me, what works, what is ready, what is done
+#[utoipa::path(get, path = "/api/inbox/", tag = "inbox", params(Filter), responses((status = 200, body = InboxView)))]
+async fn get(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>) -> Reply<Json<InboxView>> {
+    let found = inbox::of(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
+    Ok(Json(InboxView {
+        needs_you: views(&state, found.needs_you).await?,
+        working: views(&state, found.working).await?,
+        ready_to_merge: views(&state, found.ready_to_merge).await?,
+        done: views(&state, found.done).await?,
+    }))
+}
+
+async fn views(state: &AppState, items: Vec<Item>) -> Result<Vec<InboxItem>, Error> {
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        all.push(view(state, item).await?);
+    }
+    Ok(all)
+}
+
+async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
+    let at = Stamp(item.at());
+    Ok(match item {
+        Item::Incident(listed) => {
+            let incident = listed.incident;
+            InboxItem {
+                kind: "incident",
+                id: incident.id.to_string(),
+                number: incident.number,
+                title: incident.title,
+                subtitle: Some(incident.no_run_reason).filter(|reason| !reason.is_empty()),
+                state: incident.state.word().to_string(),
+                at,
+                href: format!("/incidents/{}", incident.id),
+                run: None,
+                action: Some(ActionView { label: "Run anyway", method: "POST", url: format!("/api/incidents/{}/run/", incident.id) }),
+            }
+        }
+        Item::Run(run) => {
+            let summary = runs::summaries(state, vec![*run]).await?.pop().ok_or_else(|| Error::internal("a run has a summary"))?;
+            InboxItem {
+                kind: "run",
+                id: summary.id.to_string(),
+                number: summary.number,
+                title: summary.request_title.clone(),
+                subtitle: summary.error.clone().or_else(|| summary.live_line.clone()),
+                state: summary.status.to_string(),
+                at,
+                href: format!("/runs/{}", summary.id),
+                action: None,
+                run: Some(summary),
+            }
+        }
+        Item::MergeRequest(whole) => {
+            let merge_request = whole.merge_request;
+            let broken = whole.run.as_ref().and_then(|run| run.record.rules.iter().find(|r| r.state == domain::evidence::RuleState::Broken));
+            InboxItem {
+                kind: "merge_request",
+                id: merge_request.id.to_string(),
+                number: merge_request.number,
+                title: merge_request.title,
+                subtitle: broken.map(|rule| rule.detail.clone()),
+                state: if merge_request.status.word() == "OPEN" { merge_request.verdict.word().to_string() } else { merge_request.status.word().to_lowercase() },
+                at,
+                href: format!("/merge-requests/{}", merge_request.id),
+                run: None,
+                action: None,
+            }
+        }
+    })
+}
+
+/// Crashes the bundled example for real; its alert becomes an incident with a run
+#[utoipa::path(post, path = "/api/demo/crash/", tag = "inbox", responses((status = 202)))]
+async fn crash(State(state): State<AppState>, caller: Caller) -> Reply<Response> {
+    let example = state.example.clone().ok_or_else(|| Error::not_found("this server has no example to crash"))?;
+    let incident = example.crash(&caller.user).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"incident_id": incident}))).into_response())
+}
