@@ -16,6 +16,7 @@ use engine::{Engine, ModelRoute, Parts, Settings};
 use integrations::{executors, forges, harnesses};
 use llm::providers;
 use sandbox::local::{Local, LocalConfig, toolchains};
+use sandbox::unsafe_process::{UnsafeProcess, UnsafeProcessConfig};
 use server::{AppState, ServerConfig};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -46,13 +47,13 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
     let store = connect(&config.base).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let late = Arc::new(LateDoors::default());
-    let local = local(&config.base, late.clone())?;
-    let orphans = local.reconcile().await?;
+    let place = if config.unsafe_process { unsafe_process(&config.base, late.clone())? } else { local(&config.base, late.clone())? };
+    let orphans = place.reconcile().await?;
     if orphans > 0 {
         tracing::info!(orphans, "removed what an earlier server left behind");
     }
     let model = model(&config)?;
-    let engine = engine(&config.base, store, clock, vec![local], model, public_url, config.executor.clone())?;
+    let engine = engine(&config.base, store, clock, vec![place], model, public_url, config.executor.clone())?;
     let doors: Arc<dyn Doors> = Arc::new(server::doors::ServerDoors::new(engine.clone()));
     late.set(doors.clone());
     let _ = engine.doors.set(doors);
@@ -63,7 +64,7 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
         tx.commit().await?;
         engine::sandboxes::recover(&engine).await?;
     }
-    let state = AppState::new(engine.clone(), server_config(&config.base)?);
+    let state = AppState::new(engine.clone(), server_config(&config.base)?).with_example(Arc::new(crate::demo::WebExample(engine.clone())));
     Ok(Running { engine, state, _lock: lock })
 }
 
@@ -201,6 +202,13 @@ fn local(base: &Base, doors: Arc<dyn Doors>) -> Result<Arc<dyn Provisioner>> {
         init: None,
     })?;
     Ok(Arc::new(local))
+}
+
+/// Only when somebody asked for it by name: it isolates nothing.
+fn unsafe_process(base: &Base, doors: Arc<dyn Doors>) -> Result<Arc<dyn Provisioner>> {
+    tracing::warn!("sandboxes are plain processes: whatever an agent does, it does as this user");
+    let config = UnsafeProcessConfig { data_dir: base.data_dir.clone(), toolchains: toolchains_here(), astrad: ASTRAD, doors, allow_cidrs: Vec::new(), witness: None };
+    Ok(Arc::new(UnsafeProcess::new(config)?))
 }
 
 /// An explicit provider, else a key that is there, else the script of the example.

@@ -5,7 +5,7 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
-//mod demo;
+mod demo;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ pub mod events;
 pub mod evidence;
 pub mod incidents;
 pub mod health;
+pub mod inbox;
 pub mod jobs;
 pub mod layers;
 pub mod llm;

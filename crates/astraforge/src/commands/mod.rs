@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(args).await,
-        Command::Demo(_) => Ok(ExitCode::FAILURE),
+        Command::Demo(args) => crate::demo::run(args).await,
         Command::Doctor(common) => doctor::run(common).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Openapi => openapi::run(),

@@ -22,6 +22,9 @@ const CART: &str = r#"{"id": "c-7f3a", "placed_on": "2026-11-20", "promo_code": 
 const INSTALL_TIME: Duration = Duration::from_secs(300);
 const CRASH_TIME: Duration = Duration::from_secs(30);
 
+/// The service after its crash: its SDK sends in the background, so it lives until this is dropped.
+pub struct Crashed(#[allow(dead_code)] Child);
+
 pub struct Example {
     folder: PathBuf,
     venv: PathBuf,
@@ -80,11 +83,11 @@ impl Example {
     }
 
     /// Starts the service with its DSN pointed at us and sends it the cart. The SDK inside reports the crash by itself.
-    pub async fn crash(&self, dsn: &str) -> Result<()> {
+    pub async fn crash(&self, dsn: &str) -> Result<Crashed> {
         tokio::time::timeout(CRASH_TIME, self.crash_now(dsn)).await.context("the example did not crash in time")?
     }
 
-    async fn crash_now(&self, dsn: &str) -> Result<()> {
+    async fn crash_now(&self, dsn: &str) -> Result<Crashed> {
         let mut child = self.start(dsn)?;
         let stdout = child.stdout.take().context("stdout is piped")?;
         let line = BufReader::new(stdout).lines().next_line().await?.unwrap_or_default();
@@ -93,12 +96,7 @@ impl Example {
         if !answer.starts_with("HTTP/1.0 500") && !answer.starts_with("HTTP/1.1 500") {
             bail!("the example was expected to crash, but answered: {}", answer.lines().next().unwrap_or_default());
         }
-        // The SDK sends in the background and flushes when the interpreter ends in good order.
-        if let Some(pid) = child.id() {
-            let _ = Command::new("kill").args(["-INT", &pid.to_string()]).status().await;
-        }
-        let _ = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
-        Ok(())
+        Ok(Crashed(child))
     }
 
     fn start(&self, dsn: &str) -> Result<Child> {

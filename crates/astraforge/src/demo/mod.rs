@@ -7,11 +7,13 @@ use crate::cli::Demo;
 use crate::commands::serve::{self, Server};
 use crate::config::ServeConfig;
 use anyhow::{Context, Result, bail, ensure};
+use async_trait::async_trait;
+use domain::account::User;
 use domain::evidence::Verdict;
 use domain::run::RunStatus;
-use domain::{RequestId, Timestamp};
+use domain::{IncidentId, RequestId, Timestamp};
 use engine::sources::NewSource;
-use engine::{Engine, accounts, events, repositories, sources};
+use engine::{Engine, accounts, events, incidents, repositories, sources};
 use example::Example;
 use progress::View;
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ const REPOSITORY: &str = "checkout-service";
 const SOURCE: &str = "Checkout";
 /// From the crash to the end of the run, model and cold set-up included.
 const RUN_TIME: Duration = Duration::from_secs(600);
+const ALERT_TIME: Duration = Duration::from_secs(20);
 
 pub async fn run(args: Demo) -> Result<ExitCode> {
     let mut config = ServeConfig::open(&args.serve)?;
@@ -56,21 +59,41 @@ async fn walk(server: &Server, view: &View, executor: &str) -> Result<()> {
     if engine.model.scripted {
         view.say("no model key is set: the model's words come from a recording, everything else is real");
     }
-    let (dsn, example) = prepare(engine, view, executor).await?;
+    let admin = accounts::find(engine, "admin").await?;
+    view.say("registering the example's repository and alert source; installing its requirements");
+    let (dsn, example) = prepare(engine, &admin, executor).await?;
     let before = engine.now();
     view.say(&view.bold("crashing the example service"));
-    example.crash(&dsn).await?;
-    let (incident, request) = incident_of(engine, before).await?;
-    view.say(&format!("incident {incident}"));
+    let crashed = example.crash(&dsn).await?;
+    let found = incident_of(engine, &admin, before).await?;
+    drop(crashed);
+    let Some(request) = found.incident.request else {
+        bail!("the incident started no run: {}", found.incident.no_run_reason);
+    };
+    view.say(&format!("incident {}: {}", found.short_id, found.incident.title));
     follow(engine, view, request).await?;
     finish(server, view, request).await
 }
 
+/// The example for the web app's first start.
+pub struct WebExample(pub Engine);
+
+#[async_trait]
+impl server::Example for WebExample {
+    async fn crash(&self, user: &User) -> domain::Result<IncidentId> {
+        let failed = |error: anyhow::Error| domain::Error::unavailable(format!("the example could not be crashed: {error:#}"));
+        let engine = &self.0;
+        let (dsn, example) = prepare(engine, user, &engine.settings.default_executor).await.map_err(failed)?;
+        let before = engine.now();
+        let _crashed = example.crash(&dsn).await.map_err(failed)?;
+        Ok(incident_of(engine, user, before).await.map_err(failed)?.incident.id)
+    }
+}
+
 /// Registers the example's repository and alert source once; a second demo finds them.
-async fn prepare(engine: &Engine, view: &View, executor: &str) -> Result<(String, Example)> {
-    let admin = accounts::find(engine, "admin").await?;
+async fn prepare(engine: &Engine, user: &User, executor: &str) -> Result<(String, Example)> {
     let example = Example::unpack(&engine.settings.data_dir).await?;
-    let linked = repositories::list(engine, admin.id, None).await?;
+    let linked = repositories::list(engine, user.id, None).await?;
     let repository = match linked.into_iter().find(|l| l.repository.provider == "local" && l.repository.repository == REPOSITORY) {
         Some(found) => found.repository,
         None => {
@@ -82,47 +105,41 @@ async fn prepare(engine: &Engine, view: &View, executor: &str) -> Result<(String
                 workspace_uid: String::new(),
                 source: Some(example.folder().display().to_string()),
             };
-            repositories::create(engine, &admin, new).await?.repository
+            // A folder on this host is for administrators to name; this one is our own.
+            let importer = User { is_admin: true, ..user.clone() };
+            repositories::create(engine, &importer, new).await?.repository
         }
     };
-    view.say(&format!("repository {REPOSITORY} is imported"));
-    let existing = sources::list(engine, admin.id, None).await?.into_iter().find(|s| s.source.name == SOURCE);
+    let existing = sources::list(engine, user.id, None).await?.into_iter().find(|s| s.source.name == SOURCE);
     let source = match existing {
         Some(found) => found,
         None => {
             let new = NewSource {
                 name: SOURCE.into(),
                 kind: "sentry_sdk".into(),
-                workspace_uid: String::new(),
                 repository: Some(repository.id),
                 automatic_runs: true,
                 executor: Some(executor.to_string()),
                 ..NewSource::default()
             };
-            sources::create(engine, admin.id, new).await?.0
+            sources::create(engine, user.id, new).await?.0
         }
     };
-    view.say("installing the example's requirements (sentry-sdk)");
     example.install().await?;
     Ok((source.dsn.context("an SDK source has a DSN")?, example))
 }
 
-/// The SDK needs a moment; what it reported is an incident with a request by then.
-async fn incident_of(engine: &Engine, since: Timestamp) -> Result<(String, RequestId)> {
-    let admin = accounts::find(engine, "admin").await?;
+/// The SDK needs a moment; what it reported is an incident by then.
+async fn incident_of(engine: &Engine, user: &User, since: Timestamp) -> Result<incidents::Listed> {
     let mut wakes = engine.store.wakes();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + ALERT_TIME;
     loop {
-        let newest = engine::incidents::list(engine, admin.id, None).await?.into_iter().find(|i| i.incident.last_seen >= since);
+        let newest = incidents::list(engine, user.id, None).await?.into_iter().find(|i| i.incident.last_seen >= since);
         if let Some(found) = newest {
-            let Some(request) = found.incident.request else {
-                bail!("the incident started no run: {}", found.incident.no_run_reason);
-            };
-            let line = format!("{}: {}", found.short_id, found.incident.title);
-            return Ok((line, request));
+            return Ok(found);
         }
-        ensure!(tokio::time::Instant::now() < deadline, "no alert arrived within 20 seconds of the crash");
-        let _ = tokio::time::timeout(Duration::from_millis(500), wakes.recv()).await;
+        ensure!(tokio::time::Instant::now() < deadline, "no alert arrived within {} seconds of the crash", ALERT_TIME.as_secs());
+        let _ = tokio::time::timeout(Duration::from_millis(250), wakes.recv()).await;
     }
 }
 
