@@ -78,10 +78,8 @@ impl Local {
             std::fs::create_dir_all(data_dir.join(folder)).map_err(io("the data directory cannot be used"))?;
         }
         let data_dir = data_dir.canonicalize().map_err(io("the data directory cannot be used"))?;
-        let init = match init {
-            Some(path) => path,
-            None => std::env::current_exe().map_err(io("this program cannot find itself"))?,
-        };
+        // Not by its name: the file may be replaced by a newer one while this program runs.
+        let init = init.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
         Ok(Local {
             shared: Arc::new(Shared {
                 data_dir,

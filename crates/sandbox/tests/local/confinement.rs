@@ -208,3 +208,38 @@ async fn the_card_says_what_was_measured() {
     assert_eq!(cards.len(), 10);
     assert_eq!(place(&ground).await.guarantees(), cards);
 }
+
+#[tokio::test]
+async fn a_socket_of_the_hosts_abstract_names_is_not_reached() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    let ground = ground();
+    let place = place(&ground).await;
+    let name = format!("sandbox-test-{}", place.id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let listener = UnixListener::bind_addr(&address).unwrap();
+    UnixStream::connect_addr(&address).unwrap();
+    listener.accept().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let connect = format!("python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('\\0{name}')\"");
+    let output = sh(&place, &connect).await;
+    assert!(output.text().contains("ConnectionRefused"), "{}", output.text());
+    assert!(listener.accept().is_err(), "the listener saw somebody");
+}
+
+#[tokio::test]
+async fn the_dead_are_buried() {
+    let ground = ground();
+    let mut spec = scratch();
+    spec.limits.processes_max = 300;
+    let place = ground.local.create(spec).await.unwrap();
+    // Two hundred children that nobody waits for, and then their parent goes.
+    let line =
+        "import os, time\nfor _ in range(200):\n    if os.fork() == 0: os._exit(0)\ntime.sleep(0.2)\nprint(open('/proc/loadavg').read())";
+    place.exec(Command::new(["python3", "-c", line])).await.unwrap().checked("two hundred children").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while place.usage().await.unwrap().processes > 3 {
+        assert!(Instant::now() < deadline, "{:?}", place.usage().await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

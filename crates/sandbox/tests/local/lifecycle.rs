@@ -141,10 +141,10 @@ async fn an_idle_place_is_small() {
     let ground = ground();
     let place = place(&ground).await;
     // The daemon is the one process inside, and the sandbox's first.
-    let outside = format!("astrad\x003");
+    let outside = "astrad\x003";
     let pid = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        read("cmdline").starts_with(&outside) && read("cgroup").contains(&place.id().to_string())
+        read("cmdline").starts_with(outside) && read("cgroup").contains(&place.id().to_string())
     });
     let Some(pid) = pid else { return println!("skipped: without cgroups one daemon cannot be told from another") };
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -155,4 +155,43 @@ async fn an_idle_place_is_small() {
     let usage = place.usage().await.unwrap();
     println!("resident {} KiB, of it private {} KiB; the group holds {} KiB", field("VmRSS:"), field("RssAnon:"), usage.memory_bytes >> 10);
     assert!(field("VmRSS:") <= 3 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_id_is_one_place_however_many_ask_at_once() {
+    let ground = std::sync::Arc::new(ground());
+    let spec = scratch();
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let (ground, spec) = (ground.clone(), spec.clone());
+            tokio::spawn(async move { ground.local.create(spec).await })
+        })
+        .collect();
+    let mut made = Vec::new();
+    for one in asking {
+        match one.await.unwrap() {
+            Ok(place) => made.push(place),
+            Err(error) => assert_eq!(error.kind, domain::Kind::Conflict, "{error}"),
+        }
+    }
+    assert_eq!(made.len(), 1);
+    assert!(sh(&made[0], "true").await.ok());
+}
+
+#[tokio::test]
+async fn no_survivor_of_a_place_that_forks_faster_than_it_is_killed() {
+    let ground = ground();
+    for _ in 0..10 {
+        let mut spec = scratch();
+        spec.limits.processes_max = 100;
+        let place = ground.local.create(spec).await.unwrap();
+        let id = place.id().to_string();
+        let bomb = place.spawn(Command::shell("f() { (setsid sh -c 'exec sleep 4715' &); f & }; f; while :; do f; done")).await.unwrap();
+        while place.usage().await.unwrap().processes < 50 {
+            tokio::task::yield_now().await;
+        }
+        place.terminate().await.unwrap();
+        assert_eq!((processes("sleep\x004715"), groups_of(&id).len()), (0, 0));
+        drop(bomb);
+    }
 }
