@@ -75,6 +75,12 @@ export const scenes: Scene[] = [
       await page.getByRole("alert").waitFor();
     },
   },
+  {
+    name: "signed-out",
+    path: "/runs/run-318",
+    answers: signedOut,
+    act: (page) => page.getByLabel("Name").waitFor({ timeout: 5_000 }),
+  },
   { name: "first-start", path: "/", answers: nothing },
   { name: "inbox", path: "/" },
   { name: "inbox-loading", path: "/", answers: { "/api/inbox/": pending } },

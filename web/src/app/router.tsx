@@ -6,7 +6,10 @@ import {
   createRouter,
   lazyRouteComponent,
   Outlet,
+  redirect,
 } from "@tanstack/react-router";
+import { isProblem } from "../api/problem";
+import { keys, meQuery, queryClient } from "../api/queries";
 import { EmptyNote, ErrorNote } from "../components/note";
 import { Page } from "../components/page";
 import { Shell } from "./shell";
@@ -21,7 +24,20 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import("../features/account/sign-in")),
 });
 
-const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  component: Shell,
+  beforeLoad: async ({ location }) => {
+    try {
+      await queryClient.ensureQueryData(meQuery);
+    } catch (error) {
+      // Anything but a missing session is shown in place, with a way to retry.
+      if (needsSignIn(error))
+        throw redirect({ to: "/sign-in", search: { next: location.href }, replace: true });
+    }
+  },
+});
 
 const inbox = createRoute({
   getParentRoute: () => shell,
@@ -87,6 +103,10 @@ const apiKeys = createRoute({
   component: lazyRouteComponent(() => import("../features/api-keys/api-keys-page")),
 });
 
+function needsSignIn(error: unknown): boolean {
+  return isProblem(error) && (error.signedOut || error.status === 403);
+}
+
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
@@ -110,6 +130,16 @@ export const router = createRouter({
     </Page>
   ),
   defaultNotFoundComponent: Nowhere,
+});
+
+/** A session can end while a page is open: the next refused answer leads to the sign-in card, and back here after. */
+queryClient.getQueryCache().subscribe(({ type, query }) => {
+  const { error } = query.state;
+  if (type !== "updated" || !isProblem(error) || !error.signedOut) return;
+  const { pathname, href } = router.state.location;
+  if (pathname === "/sign-in" || router.state.status === "pending") return;
+  queryClient.removeQueries({ queryKey: keys.me });
+  void router.navigate({ to: "/sign-in", search: { next: href } });
 });
 
 declare module "@tanstack/react-router" {

@@ -2,10 +2,9 @@
 
 import { Menu, useMantineColorScheme } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Navigate, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { api, ask } from "../api/client";
-import { isProblem } from "../api/problem";
 import { inboxQuery, keys, meQuery } from "../api/queries";
 import { Glyph, Mark } from "../components/glyph";
 import { ErrorNote } from "../components/note";
@@ -22,7 +21,6 @@ const WORKSPACE_KEY = "astraforge-workspace";
 
 export function Shell() {
   const me = useQuery(meQuery);
-  const location = useLocation();
   const [chosen, choose] = useState(() => localStorage.getItem(WORKSPACE_KEY));
 
   const workspace = useMemo(() => {
@@ -43,10 +41,7 @@ export function Shell() {
     };
   }, [me.data, chosen]);
 
-  if (me.error && isProblem(me.error) && (me.error.signedOut || me.error.status === 403)) {
-    return <Navigate to="/sign-in" search={{ next: location.href }} replace />;
-  }
-  if (me.error) return <ErrorNote error={me.error} retry={() => me.refetch()} />;
+  if (me.error && !me.data) return <ErrorNote error={me.error} retry={() => me.refetch()} />;
   if (!workspace) return <div className={css.shell} aria-busy="true" />;
   return (
     <WorkspaceContext value={workspace}>

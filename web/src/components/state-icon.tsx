@@ -1,6 +1,6 @@
 // The states a thing can be in, each readable without its colour: the shape alone tells them apart.
 
-import type { ReactNode } from "react";
+import type { CSSProperties, ReactNode } from "react";
 import css from "./state-icon.module.css";
 
 export type State =
@@ -67,6 +67,7 @@ export function StateIcon({ state, size = 16, label }: { state: State; size?: nu
       width={size}
       height={size}
       className={`${css.icon} ${css[state]}`}
+      style={{ "--size": `${size}px` } as CSSProperties}
       role={label ? "img" : undefined}
       aria-label={label}
       aria-hidden={label ? undefined : true}

@@ -179,7 +179,7 @@ function FileBlock({ file, mode, open, onFold, onFocus, review, reviewed, onMark
         <Counts additions={file.additions} deletions={file.deletions} />
         <span className={css.space} />
         {!open && (
-          <span className={css.meta}>
+          <span className={`${css.meta} ${css.wide}`}>
             {reviewed ? "reviewed, folded" : `${grouped(lines)} lines, folded`}
           </span>
         )}
