@@ -132,6 +132,7 @@ pub async fn merge(engine: &Engine, user: &User, id: MergeRequestId) -> Result<(
     let request = store::requests::get(&mut tx, now.request).await?;
     runs::settle_request(engine, &mut tx, request, RequestState::Done).await?;
     settle_incident(engine, &mut tx, now.incident, IncidentState::Resolved).await?;
+    runs::start_watching(engine, &mut tx, now.run).await?;
     let message = format!("{} merged !{} into {} as {}", user.username, now.number, now.target_branch, merge_commit.short());
     tell(engine, &mut tx, &now, "merged", message).await?;
     tx.commit().await

@@ -94,6 +94,10 @@ impl Work {
 
     async fn steps(&mut self) -> Result<()> {
         while let Some(step) = self.next_step() {
+            // Watching begins with the merge, which is a person's act.
+            if step == Step::Watch {
+                break;
+            }
             self.check_cancelled()?;
             self.begin(step).await?;
             let before = self.run.record.usage;

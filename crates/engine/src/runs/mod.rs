@@ -228,6 +228,18 @@ pub async fn delete(engine: &Engine, user: UserId, id: RunId) -> Result<()> {
     tx.commit().await
 }
 
+/// The last step begins when somebody merges: from now on a recurrence of the fault says that the fix was none.
+pub(crate) async fn start_watching(engine: &Engine, tx: &mut store::Tx, id: RunId) -> Result<()> {
+    let mut run = store::runs::get(tx, id).await?;
+    if let Some(step) = run.record.steps.iter_mut().find(|s| s.name == Step::Watch) {
+        step.state = StepState::Working;
+        step.started_at = Some(engine.now());
+        step.summary = if run.incident.is_some() { "a recurrence reopens the incident".to_string() } else { String::new() };
+        store::runs::update(tx, &run).await?;
+    }
+    Ok(())
+}
+
 /// Moves the request's state where its machine allows; a request that went on already stays as it is.
 pub(crate) async fn settle_request(engine: &Engine, tx: &mut store::Tx, mut request: Request, next: RequestState) -> Result<()> {
     if request.state.may_become(next) && request.state != next {

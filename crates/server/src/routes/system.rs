@@ -27,6 +27,8 @@ pub struct System {
     pub model: ModelView,
     pub default_executor: String,
     pub public_url: String,
+    /// The key that signs evidence here, for `astraforge verify --key`.
+    pub signing_key: String,
     pub demo_available: bool,
 }
 
@@ -80,6 +82,7 @@ async fn system(State(state): State<AppState>, _: Caller) -> Reply<Json<System>>
         model: ModelView { provider: engine.model.provider_id.clone(), model: engine.model.model.clone(), scripted: engine.model.scripted },
         default_executor: engine.settings.default_executor.clone(),
         public_url: engine.settings.public_url.clone(),
+        signing_key: engine.signer.key_id(),
         demo_available: state.example.is_some(),
     }))
 }
