@@ -4,6 +4,6 @@ use anyhow::Result;
 use std::process::ExitCode;
 
 pub fn run() -> Result<ExitCode> {
-    println!("{}", server::openapi::Document::new().json);
+    print!("{}", server::openapi::Document::new().json);
     Ok(ExitCode::SUCCESS)
 }
