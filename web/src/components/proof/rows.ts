@@ -158,9 +158,11 @@ export function condensed(dotsOfCell: Dot[]): { dot: Dot; count: number }[] {
   return out;
 }
 
-/** `3 of 5 rules hold`, counting only the rules that apply. */
+/** `3 of 5 rules hold`: the five rules of a proof, less those that do not apply. Guardrails are not one of them. */
 export function standing(rules: Rule[]): string {
-  const all = orderedRules(rules).filter((rule) => rule.state !== "not_applicable");
+  const all = orderedRules(rules).filter(
+    (rule) => RULES.includes(rule.rule) && rule.state !== "not_applicable",
+  );
   return `${all.filter((rule) => rule.state === "holds").length} of ${all.length} rules hold`;
 }
 

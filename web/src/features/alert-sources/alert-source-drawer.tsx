@@ -85,7 +85,7 @@ export function NewSourceDrawer({
           onChange={(event) => setKind(event.currentTarget.value as AlertSourceKind)}
           error={fields.kind}
         />
-        <SettingsFields change={change} onChange={setChange} fields={fields} />
+        <SettingsFields change={change} onChange={setChange} fields={fields} focused />
         {kind === "sentry_webhook" && (
           <PasswordInput
             label="Client secret"
@@ -275,9 +275,11 @@ interface FieldsProps {
   change: AlertSourceChange;
   onChange: (change: AlertSourceChange) => void;
   fields: Record<string, string>;
+  /** True where these fields are what the drawer is opened for. */
+  focused?: boolean;
 }
 
-function SettingsFields({ change, onChange, fields }: FieldsProps) {
+function SettingsFields({ change, onChange, fields, focused = false }: FieldsProps) {
   const { uid } = useWorkspace();
   const repositories = useQuery(repositoryLinksQuery(uid));
   return (
@@ -290,7 +292,7 @@ function SettingsFields({ change, onChange, fields }: FieldsProps) {
         value={change.name ?? ""}
         onChange={(event) => onChange({ ...change, name: event.currentTarget.value })}
         error={fields.name}
-        data-autofocus
+        data-autofocus={focused || undefined}
       />
       <NativeSelect
         label="Repository"

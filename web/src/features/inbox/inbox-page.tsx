@@ -16,7 +16,7 @@ import { Page, PageHead } from "../../components/page";
 import { type State, StateWord } from "../../components/state-icon";
 import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
-import { headline, isEmpty, itemSaid, subline } from "./inbox";
+import { headline, isEmpty, itemName, itemSaid, subline } from "./inbox";
 import css from "./inbox-page.module.css";
 
 const FirstStart = lazy(() => import("./first-start"));
@@ -95,17 +95,7 @@ function ItemRow({ item, small }: { item: InboxItem; small: boolean }) {
       small={small}
       link={{ to: ADDRESS[item.kind], id: item.id }}
       title={<Inline text={item.title} />}
-      beneath={
-        <>
-          {item.subtitle && <Inline text={item.subtitle} />}
-          {live?.live_line && !small && (
-            <>
-              {item.subtitle ? " · " : ""}
-              <LiveLine run={live} withClock={false} />
-            </>
-          )}
-        </>
-      }
+      beneath={<Beneath item={item} />}
       state={
         <StateWord state={said.state}>
           {said.word} {live?.live_since && <Clock from={live.live_since} />}
@@ -114,6 +104,29 @@ function ItemRow({ item, small }: { item: InboxItem; small: boolean }) {
       action={small ? undefined : <ItemAction item={item} />}
       age={<Ago at={item.at} bare />}
     />
+  );
+}
+
+/** What it is, and either what it does at this moment or what the server says of it. */
+function Beneath({ item }: { item: InboxItem }) {
+  const live = item.run?.status === "running" ? item.run.live_line : null;
+  return (
+    <>
+      {itemName(item)}
+      {item.run && live ? (
+        <>
+          {" · "}
+          <LiveLine run={item.run} withClock={false} />
+        </>
+      ) : (
+        item.subtitle && (
+          <>
+            {" · "}
+            <Inline text={item.subtitle} />
+          </>
+        )
+      )}
+    </>
   );
 }
 
@@ -129,11 +142,11 @@ function ItemAction({ item }: { item: InboxItem }) {
       }
     },
   });
-  if (!action) return null;
-  if (action.method === "GET") {
+  if (!action && item.kind !== "merge_request") return null;
+  if (!action || action.method === "GET") {
     return (
       <Button size="xs" component={Link} to={ADDRESS[item.kind]} params={{ id: item.id } as never}>
-        {action.label}
+        {action?.label ?? (item.state === "proven" ? "Review" : "Decide")}
       </Button>
     );
   }

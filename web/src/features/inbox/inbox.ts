@@ -50,10 +50,16 @@ const WORDS: Record<string, Said> = {
   } satisfies Record<MergeRequestStatus, Said>),
 };
 
+/** `Run 318`, `!57`, or `Incident 41`. */
+export function itemName(item: InboxItem): string {
+  if (item.kind === "run") return `Run ${item.number}`;
+  return item.kind === "merge_request" ? `!${item.number}` : `Incident ${item.number}`;
+}
+
 export function itemSaid(item: InboxItem): Said {
   if (item.kind === "run" && item.run) return runSaid(item.run);
   if (item.run?.status === "running" || item.run?.status === "queued") return runSaid(item.run);
-  const known = WORDS[item.state];
+  const known = WORDS[item.state] ?? WORDS[item.state.toUpperCase()];
   if (known) return known;
   if (item.run) return runSaid(item.run);
   return { state: "waiting", word: item.state.replaceAll("_", " ") };

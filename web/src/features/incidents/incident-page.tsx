@@ -99,10 +99,8 @@ function LoadedIncident({ incident }: { incident: IncidentDetail }) {
           {incident.users_seen > 0 && (
             <strong className={css.figure}>{plural(incident.users_seen, "user")}</strong>
           )}
-          <span>
-            {incident.source.name}
-            {incident.release && ` ${incident.release}`}
-          </span>
+          {incident.source.name}
+          {incident.release}
           {incident.environment}
         </Facts>
         <FailureLine error={acts.resolve.error} />

@@ -20,7 +20,8 @@ export function StackTrace({ alert, files }: { alert: Alert; files: DiffFile[] }
       <div className={css.head}>
         <h2>Stack trace</h2>
         <span className={css.meta}>
-          newest call first, {plural(sum.own, "frame")} of yours, {sum.library} of libraries
+          newest call first, {plural(sum.own, "frame")} of yours
+          {sum.library > 0 && `, ${sum.library} of libraries`}
         </span>
         {sum.library > 0 && (
           <button type="button" className={css.all} aria-pressed={all} onClick={() => setAll(!all)}>

@@ -75,7 +75,7 @@ export function CommentList({ mr, acts }: Props) {
 
 function SendBar({ mr, acts }: Props) {
   const unsent = mr.comments.filter((comment) => !comment.sent).length;
-  if (unsent === 0) return null;
+  if (unsent === 0 || mr.status === "MERGED" || mr.status === "CLOSED") return null;
   return (
     <div className={css.bar} role="status">
       <span>

@@ -20,7 +20,10 @@ import { foldActivity, type Group, type Item } from "./activity";
 import css from "./activity-view.module.css";
 
 export function ActivityView({ events, moving }: { events: RunEvent[]; moving: boolean }) {
-  const groups = useMemo(() => foldActivity(events), [events]);
+  const groups = useMemo(
+    () => foldActivity(events).filter((group) => moving || group.items.length > 0),
+    [events, moving],
+  );
   const [folds, setFolds] = useState<Record<string, boolean>>({});
   const working = groups.findLastIndex((group) => group.state === "working");
   const newest = moving && working >= 0 ? working : groups.length - 1;

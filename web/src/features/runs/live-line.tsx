@@ -5,6 +5,7 @@ import type { RunSummary } from "../../api/types";
 import { plural } from "../../components/format";
 import { age } from "../../components/time/format";
 import { Clock, useNow } from "../../components/time/now";
+import { splitLive } from "./live";
 import css from "./live-line.module.css";
 
 const SILENT_MS = 60_000;
@@ -12,11 +13,11 @@ const BROKEN_SHOWN_MS = 1_500;
 
 export function LiveLine({ run, withClock = true }: { run: RunSummary; withClock?: boolean }) {
   if (!run.live_line) return null;
-  const [verb, ...rest] = run.live_line.split(" ");
+  const { words, code } = splitLive(run.live_line);
   return (
     <span className={css.line}>
       <span className={css.text}>
-        {verb} <code>{rest.join(" ")}</code>
+        {words} {code && <code>{code}</code>}
       </span>
       {withClock && run.live_since && (
         <code className={css.clock}>
