@@ -2,7 +2,7 @@
 //!
 //! Live delivery is only a wake-up. A reader always reads the table from the last number it saw.
 
-use crate::Engine;
+use crate::{Engine, llm};
 use domain::event::{Event, request_topic};
 use domain::limits;
 use domain::{RequestId, Result, RunId};
@@ -127,10 +127,9 @@ enum Entry {
 }
 
 impl RunLog {
-    /// `secrets` are values that must never be stored, such as the run's own token.
-    pub fn start(engine: &Engine, request: RequestId, run: RunId, secrets: Vec<String>) -> Self {
+    pub fn start(engine: &Engine, request: RequestId, run: RunId) -> Self {
         let (sender, receiver) = mpsc::channel(1024);
-        let writer = Writer { engine: engine.clone(), request, run, secrets, left: limits::EVENTS_PER_RUN_MAX };
+        let writer = Writer { engine: engine.clone(), request, run, left: limits::EVENTS_PER_RUN_MAX };
         tokio::spawn(writer.work(receiver));
         RunLog { sender }
     }
@@ -157,7 +156,6 @@ struct Writer {
     engine: Engine,
     request: RequestId,
     run: RunId,
-    secrets: Vec<String>,
     left: i64,
 }
 
@@ -187,11 +185,13 @@ impl Writer {
     }
 
     async fn store(&mut self, entries: Vec<Entry>) {
+        // Asked for each time: a run's token is made while its log is written.
+        let secrets = llm::run_secrets(&self.engine, self.run);
         let mut drafts = Vec::new();
         let mut flushes = Vec::new();
         for entry in entries {
             match entry {
-                Entry::Event(kind, fields) => drafts.extend(self.admit(kind, fields)),
+                Entry::Event(kind, fields) => drafts.extend(self.admit(kind, fields, &secrets)),
                 Entry::Flush(done) => flushes.push(done),
             }
         }
@@ -222,29 +222,28 @@ impl Writer {
     }
 
     /// Counts against the run's limit and removes what must not be stored. States and verdicts always pass; chatter stops at the limit.
-    fn admit(&mut self, kind: String, fields: Value) -> Option<Draft> {
+    fn admit(&mut self, kind: String, fields: Value, secrets: &[String]) -> Option<Draft> {
         let chatter = matches!(kind.as_str(), "log" | "assistant_delta" | "command_output");
         self.left -= 1;
         if chatter && self.left < 0 {
             return None;
         }
         let mut payload = payload(&self.engine, self.request, Some(self.run), &kind, fields);
-        redact(&mut payload, &self.secrets);
+        redact(&mut payload, secrets);
         bound(&mut payload);
         Some((kind, payload))
     }
 }
 
+/// The text with each secret replaced.
+pub fn without(text: &str, secrets: &[String]) -> String {
+    secrets.iter().filter(|s| !s.is_empty()).fold(text.to_string(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
+}
+
 /// Replaces each secret wherever it stands in a text of the value.
 pub fn redact(value: &mut Value, secrets: &[String]) {
     match value {
-        Value::String(text) => {
-            for secret in secrets.iter().filter(|s| !s.is_empty()) {
-                if text.contains(secret.as_str()) {
-                    *text = text.replace(secret.as_str(), "[redacted]");
-                }
-            }
-        }
+        Value::String(text) => *text = without(text, secrets),
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
         Value::Object(map) => map.values_mut().for_each(|item| redact(item, secrets)),
         _ => {}

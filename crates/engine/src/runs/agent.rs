@@ -3,7 +3,7 @@
 //! The agent's word counts for nothing later: what this leaves behind is a diff.
 
 use super::drive::Work;
-use crate::{llm, prompt};
+use crate::{events, llm, prompt};
 use domain::event::STAGE_AGENT;
 use domain::git::Commit;
 use domain::run::{Step, StepState};
@@ -209,7 +209,12 @@ async fn collect(sandbox: &Arc<dyn Sandbox>, base: &Commit) -> Result<String> {
     String::from_utf8(output.stdout.to_vec()).map_err(|_| Error::invalid("the agent's change is not UTF-8 text; binary files must be added as such"))
 }
 
-async fn keep(work: &mut Work, outcome: TurnOutcome, patch: String) -> Result<()> {
+async fn keep(work: &mut Work, mut outcome: TurnOutcome, patch: String) -> Result<()> {
+    let secrets = llm::run_secrets(&work.engine, work.run.id);
+    if secrets.iter().any(|secret| patch.contains(secret.as_str())) {
+        return Err(Error::conflict("the agent wrote this run's own model token into the patch; nothing of it was kept"));
+    }
+    outcome.final_message = events::without(&outcome.final_message, &secrets);
     let record = &mut work.run.record;
     record.agent_turns += 1;
     record.patch = patch;

@@ -87,8 +87,7 @@ impl Work {
         events::append(engine, &mut tx, request.id, Some(id), "status", json!({"stage": "worker", "message": message})).await?;
         tx.commit().await?;
         let provisioner = engine.provisioner(&engine.settings.default_provisioner)?;
-        let secrets = llm::run_secrets(engine, id);
-        let log = RunLog::start(engine, request.id, id, secrets);
+        let log = RunLog::start(engine, request.id, id);
         Ok(Some(Work { engine: engine.clone(), run, request, messages, incident, repository, provisioner, log, cancel }))
     }
 
@@ -181,7 +180,7 @@ impl Work {
     }
 
     pub fn say_live(&mut self, line: &str) {
-        self.run.live_line = line.to_string();
+        self.run.live_line = events::without(line, &llm::run_secrets(&self.engine, self.run.id));
         self.run.live_since = Some(self.engine.now());
     }
 
