@@ -56,11 +56,20 @@ pub async fn of_run(engine: &Engine, request: RequestId, run: RunId) -> Result<V
         let page = after(engine, request, seq).await?;
         let Some(last) = page.last() else { return Ok(all) };
         seq = last.seq;
-        all.extend(page.into_iter().map(|e| e.payload).filter(|p| p.get("run_id").is_none_or(|id| *id == run)));
+        all.extend(page.into_iter().map(numbered).filter(|p| p.get("run_id").is_none_or(|id| *id == run)));
         if all.len() > VIEW_EVENTS_MAX {
             return Ok(all);
         }
     }
+}
+
+/// An event as readers get it, with its place in the stream, so that they can go on from there.
+fn numbered(event: Event) -> Value {
+    let mut payload = event.payload;
+    if let Value::Object(fields) = &mut payload {
+        fields.insert("seq".into(), json!(event.seq));
+    }
+    payload
 }
 
 /// A detail view shows the beginning; the stream has everything.
