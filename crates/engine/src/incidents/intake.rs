@@ -18,7 +18,7 @@ const GROUP_MAX: usize = 256;
 /// Alerts that wait for their group; past it senders are told to come back.
 const WAITING_MAX: usize = 4_096;
 /// What a sender is told to wait.
-pub const RETRY_AFTER_SECONDS: u64 = 5;
+pub const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// Cheap to clone; the clones share one queue.
 #[derive(Clone, Default)]

@@ -32,6 +32,7 @@ impl TestClock {
     }
 }
 
+#[allow(clippy::disallowed_methods)]
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         let ahead = jiff::SignedDuration::from_secs(self.ahead_seconds.load(Ordering::SeqCst) as i64);
@@ -156,7 +157,7 @@ async fn parts(dir: &Path, clock: Arc<TestClock>, settings: Settings) -> Parts {
         provisioners: vec![provisioner],
         executors: Vec::new(),
         forges: forges::open_all(&means),
-        alert_sources: Vec::new(),
+        alert_sources: integrations::alerts::open_all(),
         harnesses: harnesses::all(),
         scanner: Arc::new(integrations::secret_scan::Scanner),
         git,
