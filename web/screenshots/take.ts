@@ -20,7 +20,8 @@ const SIZES = {
 } as const;
 const SCHEMES = ["light", "dark"] as const;
 const OUT = new URL("./out/", import.meta.url).pathname;
-const SETTLE_MS = 350;
+const SETTLE_MS = 400;
+const PAGES_AT_ONCE = 4;
 
 const { values: options } = parseArgs({
   options: {
@@ -43,24 +44,29 @@ const browser = await chromium.launch({
 const eventSource = readFileSync(new URL("./event-source.js", import.meta.url), "utf8");
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-for (const [size, viewport] of Object.entries(SIZES)) {
-  if (options.size && options.size !== size) continue;
-  for (const scheme of SCHEMES) {
-    if (options.scheme && options.scheme !== scheme) continue;
-    const context = await browser.newContext({
-      viewport,
-      colorScheme: scheme,
-      reducedMotion: "reduce",
-      locale: "en-GB",
-      timezoneId: "UTC",
-    });
-    for (const scene of scenes) {
-      if (options.only && !scene.name.includes(options.only)) continue;
+const sizes = Object.entries(SIZES).filter(([size]) => !options.size || options.size === size);
+const schemes = SCHEMES.filter((scheme) => !options.scheme || options.scheme === scheme);
+const chosen = scenes.filter((scene) => !options.only || scene.name.includes(options.only));
+const jobs = sizes.flatMap(([size, viewport]) =>
+  schemes.flatMap((scheme) =>
+    chosen.map((scene) => async () => {
+      const context = await browser.newContext({
+        viewport,
+        colorScheme: scheme,
+        reducedMotion: "reduce",
+        locale: "en-GB",
+        timezoneId: "UTC",
+      });
       await show(context, scene, `${scene.name}-${size}-${scheme}`);
-    }
-    await context.close();
-  }
-}
+      await context.close();
+    }),
+  ),
+);
+await Promise.all(
+  Array.from({ length: PAGES_AT_ONCE }, async () => {
+    for (let job = jobs.shift(); job; job = jobs.shift()) await job();
+  }),
+);
 
 await browser.close();
 await server.close();
@@ -84,6 +90,7 @@ async function show(context: BrowserContext, scene: Scene, name: string): Promis
   await answer(page, scene, name);
   try {
     await page.goto(`${origin}${scene.path}`, { waitUntil: "load" });
+    await page.locator("h1").first().waitFor({ timeout: 15_000 });
     await page.waitForTimeout(SETTLE_MS);
     await scene.act?.(page);
     await page.waitForTimeout(SETTLE_MS);
@@ -93,7 +100,7 @@ async function show(context: BrowserContext, scene: Scene, name: string): Promis
     await sideways(page, name);
   } catch (error) {
     faults.push(`${name}: ${error instanceof Error ? error.message.split("\n")[0] : error}`);
-    await page.screenshot({ path: `${OUT}${name}.png` });
+    await page.screenshot({ path: `${OUT}${name}.png`, timeout: 5_000 }).catch(() => undefined);
   }
   await page.close();
 }

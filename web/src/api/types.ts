@@ -362,7 +362,7 @@ export type RunEvent = EventBase &
     | { type: "step"; step: StepName; state: StepState; summary?: string | null }
     | { type: "rule"; rule: RuleName; state: RuleState; detail?: string | null }
     | { type: "verdict"; verdict: Verdict; message?: string }
-    | { type: "merge_request"; id: string }
+    | { type: "merge_request"; id: string; message?: string }
     | ({ type: "usage" } & Partial<Usage>)
     | { type: "error"; message: string; output?: string | null; exit_code?: number | null }
     | { type: "completed"; message?: string }

@@ -60,10 +60,12 @@ export function Page({
         </div>
         <div className={css.actions}>{actions}</div>
         <div className={css.phoneActions}>{phoneActions}</div>
-        <button type="button" className={css.find} onClick={openPalette} aria-label="Find or run">
+        <button type="button" className={css.find} onClick={openPalette}>
           <Glyph name="search" />
           <span>Find or run</span>
-          <kbd className={css.key}>⌘K</kbd>
+          <kbd className={css.key} aria-hidden="true">
+            ⌘K
+          </kbd>
         </button>
       </header>
       <div className={panes ? css.panes : css.scroll}>{children}</div>

@@ -139,7 +139,7 @@ function ItemBody({ item, last }: { item: Item; last: boolean }) {
     case "merge_request":
       return (
         <Link to="/merge-requests/$id" params={{ id: item.id }}>
-          Merge request opened
+          {item.text ?? "merge request opened"}
         </Link>
       );
     case "error":

@@ -22,7 +22,7 @@ export type Item = { key: string; at: string | null } & (
   | { kind: "tests"; side: "base" | "patch"; repeat: number; results: { test: string; outcome: Outcome }[] }
   | { kind: "rule"; rule: RuleName; state: RuleState; detail: string | null }
   | { kind: "verdict"; verdict: Verdict; text: string | null }
-  | { kind: "merge_request"; id: string }
+  | { kind: "merge_request"; id: string; text: string | null }
   | { kind: "error"; text: string; output: string | null }
 );
 
@@ -171,7 +171,7 @@ export function foldActivity(events: readonly RunEvent[]): Group[] {
         here().items.push({ ...base, kind: "verdict", verdict: event.verdict, text: event.message ?? null });
         break;
       case "merge_request":
-        here().items.push({ ...base, kind: "merge_request", id: event.id });
+        here().items.push({ ...base, kind: "merge_request", id: event.id, text: event.message ?? null });
         break;
       case "error":
         here().items.push({ ...base, kind: "error", text: event.message, output: event.output ?? null });

@@ -73,6 +73,11 @@ test("proving again clears the dots of the attempt before", () => {
   expect(next.tests[0]).toMatchObject({ base: [], patch: [] });
 });
 
+test("a run that ended is as the server tells it", () => {
+  const ended = { ...run, status: "completed" } as RunDetail;
+  expect(bringForward(ended, events({ type: "step", step: "prove", state: "working" }))).toBe(ended);
+});
+
 test("only a failure of the run ends it", () => {
   expect(bringForward(run, events({ type: "error", message: "tool failed" })).status).toBe("running");
   expect(bringForward(run, events({ type: "error", stage: "failed", message: "no" }))).toMatchObject({

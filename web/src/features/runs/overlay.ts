@@ -3,13 +3,21 @@
 import type { ProofTest, RunDetail, RunEvent, Step } from "../../api/types";
 
 export function bringForward(run: RunDetail, events: readonly RunEvent[]): RunDetail {
-  const known = run.events.reduce((last, event) => Math.max(last, event.seq ?? 0), 0);
+  // What has ended is as the server tells it; only a run under way can be ahead of the last answer.
+  if (run.status !== "queued" && run.status !== "running") return run;
+  const isNew = newerThan(run);
   let next: RunDetail | null = null;
   for (const event of events) {
-    if (event.run_id !== run.id || (event.seq ?? 0) <= known || event.type === "log") continue;
+    if (event.run_id !== run.id || event.type === "log" || !isNew(event)) continue;
     next = apply(next ?? { ...run }, event);
   }
   return next ?? run;
+}
+
+/** Tells events that came after the server's answer from those the answer includes. */
+export function newerThan(run: RunDetail): (event: RunEvent) => boolean {
+  const seq = run.events.reduce((last, event) => Math.max(last, event.seq ?? 0), 0);
+  return (event) => (event.seq ?? 0) > seq;
 }
 
 function apply(run: RunDetail, event: RunEvent): RunDetail {

@@ -1,11 +1,11 @@
 // The run: steps, the work, and the proof with the facts. Three columns where there is room, tabs where there is not.
 
 import { Button, Menu, Skeleton } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
-import { keys } from "../../api/queries";
+import { keys, mergeRequestQuery } from "../../api/queries";
 import type { RunDetail, RunEvent, StepName } from "../../api/types";
 import { useNarrow, useWide } from "../../app/media";
 import { Terminal } from "../../components/code/terminal";
@@ -58,6 +58,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   const search = useSearch({ from: "/shell/runs/$id" });
   const navigate = useNavigate();
   const acts = useRunActs(run);
+  const decided = useDecided(run, live.moving);
   const [selected, select] = useState<StepName | null>(null);
   const files = useMemo(() => parseDiff(run.diff), [run.diff]);
   const tabs = useTabs(live.events.length, files, { proof: narrow || !wide, steps: narrow });
@@ -91,14 +92,14 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       panes
       actions={
         <>
-          {run.merge_request_id && <MergeRequestLink id={run.merge_request_id} />}
+          {run.merge_request_id && <MergeRequestLink id={run.merge_request_id} decided={decided} />}
           {cancel}
           <MoreMenu acts={acts} moving={live.moving} run={run} />
         </>
       }
       phoneActions={<MoreMenu acts={acts} moving={live.moving} run={run} phone />}
     >
-      <RunHead run={run} moving={live.moving} narrow={narrow} />
+      <RunHead run={run} moving={live.moving} narrow={narrow} decided={decided} />
       <ReconnectRow stream={live.stream} />
       {live.moving && (
         <SilenceRow run={run} lastEventAt={lastEventAt(live.events)} onCancel={() => acts.cancel.mutate()} />
@@ -238,7 +239,21 @@ function LogPane({ events, moving }: { events: RunEvent[]; moving: boolean }) {
   );
 }
 
-function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; narrow: boolean }) {
+interface HeadProps {
+  run: RunDetail;
+  moving: boolean;
+  narrow: boolean;
+  decided: boolean;
+}
+
+/** True once the run's merge request waits for nobody any more. */
+function useDecided(run: RunDetail, moving: boolean): boolean {
+  const id = run.merge_request_id;
+  const mr = useQuery({ ...mergeRequestQuery(id ?? ""), enabled: id !== null && !moving });
+  return mr.data?.status === "MERGED" || mr.data?.status === "CLOSED";
+}
+
+function RunHead({ run, moving, narrow, decided }: HeadProps) {
   const said = runSaid(run);
   const step = run.step ? STEPS.indexOf(run.step) + 1 : 0;
   const line = (
@@ -261,7 +276,7 @@ function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; nar
           </Link>
         </span>
       )}
-      {narrow && <span className={css.you}>{yourPart(run, moving)}</span>}
+      {narrow && <span className={css.you}>{yourPart(run, moving, decided)}</span>}
     </div>
   );
   return (
@@ -279,7 +294,7 @@ function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; nar
             </div>
             <div>
               <dt>You</dt>
-              <dd>{yourPart(run, moving)}</dd>
+              <dd>{yourPart(run, moving, decided)}</dd>
             </div>
           </dl>
         )
@@ -305,16 +320,21 @@ function RunHead({ run, moving, narrow }: { run: RunDetail; moving: boolean; nar
   );
 }
 
-function yourPart(run: RunDetail, moving: boolean): string {
-  if (moving) return "nothing to do";
+function yourPart(run: RunDetail, moving: boolean, decided: boolean): string {
+  if (moving || decided) return "nothing to do";
   if (run.merge_request_id) return run.verdict === "proven" ? "review and merge" : "decide on the draft";
   if (run.status === "failed") return "rerun, or tell the agent more";
   return "nothing to do";
 }
 
-function MergeRequestLink({ id }: { id: string }) {
+function MergeRequestLink({ id, decided }: { id: string; decided: boolean }) {
   return (
-    <Button component={Link} to="/merge-requests/$id" params={{ id } as never} variant="filled">
+    <Button
+      component={Link}
+      to="/merge-requests/$id"
+      params={{ id } as never}
+      variant={decided ? "default" : "filled"}
+    >
       Open merge request
     </Button>
   );

@@ -6,7 +6,7 @@ import { keys, runMoves, runQuery } from "../../api/queries";
 import { RunStream, type StreamSnapshot } from "../../api/run-stream";
 import type { RunDetail, RunEvent } from "../../api/types";
 import { ofRun } from "./activity";
-import { asksForMore, bringForward } from "./overlay";
+import { asksForMore, bringForward, newerThan } from "./overlay";
 
 const REFETCH_MS = 600;
 const NOTHING: StreamSnapshot = { events: [], state: "connecting", lastFrameAt: null };
@@ -53,8 +53,8 @@ function useStream(detail: RunDetail | undefined): StreamSnapshot {
 function useRefetch(detail: RunDetail | undefined, events: RunEvent[]): void {
   const queries = useQueryClient();
   const id = detail?.id;
-  const known = detail?.events.reduce((last, event) => Math.max(last, event.seq ?? 0), 0) ?? 0;
-  const last = events.findLast((event) => (event.seq ?? 0) > known && asksForMore(event))?.seq ?? 0;
+  const isNew = detail && newerThan(detail);
+  const last = (isNew && events.findLast((event) => isNew(event) && asksForMore(event))?.seq) ?? 0;
   useEffect(() => {
     if (last === 0 || !id) return;
     const timer = setTimeout(() => {
