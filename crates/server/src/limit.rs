@@ -59,7 +59,7 @@ impl Limits {
         if tries.len() >= NAMES_MAX && !tries.contains_key(key) {
             tries.retain(|_, window| second - window.since < WINDOW_SECONDS);
             if tries.len() >= NAMES_MAX {
-                return Err(too_many(WINDOW_SECONDS as u64));
+                return Err(too_many(WINDOW_SECONDS as u32));
             }
         }
         let window = tries.entry(key.to_string()).or_insert(Window { since: second, count: 0 });
@@ -68,7 +68,7 @@ impl Limits {
         }
         window.count += 1;
         if window.count > LOGIN_TRIES_PER_MINUTE_MAX {
-            return Err(too_many((WINDOW_SECONDS - (second - window.since)).max(1) as u64));
+            return Err(too_many((WINDOW_SECONDS - (second - window.since)).max(1) as u32));
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Drop for StreamPermit {
     }
 }
 
-fn too_many(seconds: u64) -> Problem {
+fn too_many(seconds: u32) -> Problem {
     let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, format!("too many tries; wait {seconds} s and try again"));
     problem.retry_after_seconds = Some(seconds);
     problem

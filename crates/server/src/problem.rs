@@ -21,8 +21,8 @@ pub struct Problem {
     pub detail: String,
     pub fields: BTreeMap<String, Vec<String>>,
     /// Further members, such as `access` on a refused login.
-    pub more: Map<String, Value>,
-    pub retry_after_seconds: Option<u64>,
+    pub more: Vec<(String, Value)>,
+    pub retry_after_seconds: Option<u32>,
 }
 
 impl Problem {
@@ -32,7 +32,7 @@ impl Problem {
             code: String::new(),
             detail: detail.into(),
             fields: BTreeMap::new(),
-            more: Map::new(),
+            more: Vec::new(),
             retry_after_seconds: None,
         }
     }
@@ -41,7 +41,7 @@ impl Problem {
         self
     }
     pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
-        self.more.insert(member.to_string(), json!(value));
+        self.more.push((member.to_string(), json!(value)));
         self
     }
     pub fn status(mut self, status: StatusCode) -> Self {
