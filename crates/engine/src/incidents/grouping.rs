@@ -7,7 +7,7 @@ use domain::incident::{self, Incident, IncidentState};
 use domain::limits::EVENTS_PER_INCIDENT_MAX;
 use domain::source::Source;
 use domain::{AlertSourceId, IncidentId, Result, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use store::incidents::AlertEvent;
 use store::workspaces::Numbered;
 
@@ -27,6 +27,8 @@ struct Touched {
     has_regressed: bool,
     /// Places in the group, oldest first.
     arrivals: Vec<usize>,
+    /// Users of this group that are counted already.
+    users: HashSet<String>,
 }
 
 /// The incident of each arrival; `None` for one that was delivered before.
@@ -63,7 +65,7 @@ pub async fn take_in(engine: &Engine, tx: &mut store::Tx, arrivals: &[Arrival<'_
 /// The incident as it was, or a new one, stored so that users and events can refer to it.
 async fn open(engine: &Engine, tx: &mut store::Tx, source: &Source, fingerprint: &str, alert: &Alert, now: Timestamp) -> Result<Touched> {
     if let Some(incident) = store::incidents::find(tx, source.id, fingerprint).await? {
-        return Ok(Touched { incident, is_new: false, has_regressed: false, arrivals: Vec::new() });
+        return Ok(Touched { incident, is_new: false, has_regressed: false, arrivals: Vec::new(), users: HashSet::new() });
     }
     let incident = Incident {
         id: engine.clock.fresh(),
@@ -90,14 +92,16 @@ async fn open(engine: &Engine, tx: &mut store::Tx, source: &Source, fingerprint:
         updated_at: now,
     };
     store::incidents::create(tx, &incident).await?;
-    Ok(Touched { incident, is_new: true, has_regressed: false, arrivals: Vec::new() })
+    Ok(Touched { incident, is_new: true, has_regressed: false, arrivals: Vec::new(), users: HashSet::new() })
 }
 
 async fn count(tx: &mut store::Tx, one: &mut Touched, place: usize, alert: &Alert, now: Timestamp) -> Result<()> {
     one.arrivals.push(place);
     one.incident.times_seen += 1;
     one.incident.last_seen = now;
-    if let Some(user) = scrub::user_key(alert) {
+    if let Some(user) = scrub::user_key(alert)
+        && one.users.insert(user.to_string())
+    {
         one.incident.users_seen = store::incidents::count_user(tx, one.incident.id, user).await?;
     }
     if one.incident.state == IncidentState::Resolved {
@@ -109,7 +113,7 @@ async fn count(tx: &mut store::Tx, one: &mut Touched, place: usize, alert: &Aler
 
 /// Keeps the newest alerts, decides about a run, stores the incident.
 async fn settle(engine: &Engine, tx: &mut store::Tx, one: Touched, source: &Source, arrivals: &[Arrival<'_>], now: Timestamp) -> Result<()> {
-    let Touched { mut incident, is_new, has_regressed, arrivals: places } = one;
+    let Touched { mut incident, is_new, has_regressed, arrivals: places, users: _ } = one;
     for place in &places[places.len().saturating_sub(EVENTS_PER_INCIDENT_MAX)..] {
         let alert = arrivals[*place].alert.clone();
         let event = AlertEvent { id: engine.clock.fresh(), incident: incident.id, received_at: now, alert };
