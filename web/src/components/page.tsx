@@ -63,9 +63,7 @@ export function Page({
         <button type="button" className={css.find} onClick={openPalette}>
           <Glyph name="search" />
           <span>Find or run</span>
-          <kbd className={css.key} aria-hidden="true">
-            ⌘K
-          </kbd>
+          <kbd className={css.key}>⌘K</kbd>
         </button>
       </header>
       <div className={panes ? css.panes : css.scroll}>{children}</div>
