@@ -10,6 +10,9 @@ pub fn request_topic(request: crate::RequestId) -> String {
     format!("request:{request}")
 }
 
+/// The stage word of an agent at work, whichever it is: clients know the first executor's name.
+pub const STAGE_AGENT: &str = "codex";
+
 /// A row of the log. `seq` counts from 1 without gaps within its topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {

@@ -36,6 +36,18 @@ pub struct Incident {
     pub updated_at: Timestamp,
 }
 
+impl Incident {
+    /// What people call it: `CHECKOUT-41`, from the source's first word and the incident's number.
+    pub fn short_id(&self, source_name: &str) -> String {
+        let word: String = source_name.split(|c: char| !c.is_alphanumeric()).find(|w| !w.is_empty()).unwrap_or("ALERT").to_uppercase();
+        format!("{word}-{}", self.number)
+    }
+    /// The exception's type where there is one.
+    pub fn kind_or_title(&self) -> &str {
+        if self.kind.is_empty() { &self.title } else { &self.kind }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentState {

@@ -127,8 +127,8 @@ pub struct RunRecord {
     pub steps: Vec<StepRecord>,
     pub base_branch: String,
     pub base_commit: Option<Commit>,
-    /// The set-up layer's digest, once prepared.
-    pub layer: Option<String>,
+    /// How the repository's tools are set up, once prepared; its digest names the layer.
+    pub set_up: Option<crate::harness::SetUp>,
     /// The agent's patch as `git diff --binary`, as it left the sandbox.
     pub patch: String,
     pub patch_commit: Option<Commit>,
