@@ -150,7 +150,8 @@ try {
   await check("a key is shown once", async () => {
     await page.goto(`${server.url}/api-keys`);
     await page.getByRole("button", { name: /key/i }).first().click();
-    await page.getByLabel("Name").last().fill("browser");
+    const drawer = page.getByRole("dialog");
+    await drawer.getByLabel("Name").fill("browser");
     await page.keyboard.press("Enter");
     await page
       .getByText(/[A-Za-z0-9_-]{40,}/)

@@ -50,7 +50,7 @@ export default function FirstStart() {
           </Step>
           <Step number={2} title="Your repository">
             <p>
-              On GitHub, GitLab or Gitea, or a folder on this machine. Its tests must run without a network.
+              Import it from a web address or a folder on this machine. Its tests must run without a network.
             </p>
             {repository ? (
               <StateWord state="done">{repository.repository} is connected</StateWord>
