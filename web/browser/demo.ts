@@ -149,7 +149,7 @@ try {
   });
   await check("a key is shown once", async () => {
     await page.goto(`${server.url}/api-keys`);
-    await page.getByRole("button", { name: /key/i }).first().click();
+    await page.getByRole("button", { name: "New key" }).first().click();
     const drawer = page.getByRole("dialog");
     await drawer.getByLabel("Name").fill("browser");
     await page.keyboard.press("Enter");
