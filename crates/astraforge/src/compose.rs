@@ -10,12 +10,14 @@ use domain::request::RequestKind;
 use domain::{Clock, RepositoryId};
 use domain::egress::{BoxStream, Door, Doors, Peer};
 use domain::sandbox::{ExecOutput, Guarantee, Provisioner};
+use engine::egress::Decisions;
 use engine::layers::{Watcher, Workshop};
 use engine::proof::{self, ProofContext, ProofInput};
 use engine::{Engine, ModelRoute, Parts, Settings};
 use integrations::{executors, forges, harnesses};
 use llm::providers;
-use sandbox::local::{Local, LocalConfig, toolchains};
+use sandbox::egress::Cidr;
+use sandbox::local::{Local, LocalConfig, Witness, toolchains};
 use sandbox::unsafe_process::{UnsafeProcess, UnsafeProcessConfig};
 use server::{AppState, ServerConfig};
 use std::fs::{File, TryLockError};
@@ -47,13 +49,15 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
     let store = connect(&config.base).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let late = Arc::new(LateDoors::default());
-    let place = if config.unsafe_process { unsafe_process(&config.base, late.clone())? } else { local(&config.base, late.clone())? };
+    let decisions = Decisions::default();
+    let exits = Way { doors: late.clone(), allow_cidrs: allow_cidrs(&config.base)?, witness: Some(witness(&decisions)) };
+    let place = if config.unsafe_process { unsafe_process(&config.base, exits)? } else { local(&config.base, exits)? };
     let orphans = place.reconcile().await?;
     if orphans > 0 {
         tracing::info!(orphans, "removed what an earlier server left behind");
     }
     let model = model(&config)?;
-    let engine = engine(&config.base, store, clock, vec![place], model, public_url, config.executor.clone())?;
+    let engine = engine(&config.base, store, clock, vec![place], model, public_url, config.executor.clone(), decisions)?;
     let doors: Arc<dyn Doors> = Arc::new(server::doors::ServerDoors::new(engine.clone()));
     late.set(doors.clone());
     let _ = engine.doors.set(doors);
@@ -72,9 +76,9 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
 pub async fn bare_engine(base: Base) -> Result<Engine> {
     let store = connect(&base).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let provisioner = local(&base, Arc::new(LateDoors::default()))?;
+    let provisioner = local(&base, Way::closed())?;
     let model = scripted(EXAMPLE_SCRIPT)?;
-    engine(&base, store, clock, vec![provisioner], model, String::new(), None)
+    engine(&base, store, clock, vec![provisioner], model, String::new(), None, Decisions::default())
 }
 
 /// Proves a patch of any repository on this machine, away from every server: for whoever checks a bundle.
@@ -153,7 +157,7 @@ impl Watcher for Printing {
 
 /// What this host lets sandboxes promise, measured now.
 pub async fn doctor(base: &Base) -> Vec<Guarantee> {
-    match local(base, Arc::new(LateDoors::default())) {
+    match local(base, Way::closed()) {
         Ok(local) => local.guarantees().await,
         Err(error) => vec![Guarantee {
             promise: "sandboxes can be made".to_string(),
@@ -191,23 +195,52 @@ fn toolchains_here() -> Vec<toolchains::Toolchain> {
     toolchains::find(&std::env::var("PATH").unwrap_or_default())
 }
 
-fn local(base: &Base, doors: Arc<dyn Doors>) -> Result<Arc<dyn Provisioner>> {
+/// How sandboxes reach what little they may reach.
+struct Way {
+    doors: Arc<dyn Doors>,
+    allow_cidrs: Vec<Cidr>,
+    witness: Option<Witness>,
+}
+
+impl Way {
+    fn closed() -> Way {
+        Way { doors: Arc::new(LateDoors::default()), allow_cidrs: Vec::new(), witness: None }
+    }
+}
+
+/// Private ranges where this network keeps its package mirrors.
+fn allow_cidrs(base: &Base) -> Result<Vec<Cidr>> {
+    let listed = base.lookup.list("ASTRAFORGE_EGRESS_ALLOW_CIDRS").unwrap_or_default();
+    listed.iter().map(|range| range.parse::<Cidr>().map_err(|error| anyhow::anyhow!("ASTRAFORGE_EGRESS_ALLOW_CIDRS: {error}"))).collect()
+}
+
+fn witness(decisions: &Decisions) -> Witness {
+    let decisions = decisions.clone();
+    Arc::new(move |peer, decision| {
+        tracing::debug!(sandbox = %peer.sandbox, host = decision.host, allowed = decision.allowed, "egress");
+        if let Some(run) = peer.run {
+            decisions.note(run, decision);
+        }
+    })
+}
+
+fn local(base: &Base, way: Way) -> Result<Arc<dyn Provisioner>> {
     let local = Local::new(LocalConfig {
         data_dir: base.data_dir.clone(),
         toolchains: toolchains_here(),
         astrad: ASTRAD,
-        doors,
-        allow_cidrs: Vec::new(),
-        witness: None,
+        doors: way.doors,
+        allow_cidrs: way.allow_cidrs,
+        witness: way.witness,
         init: None,
     })?;
     Ok(Arc::new(local))
 }
 
 /// Only when somebody asked for it by name: it isolates nothing.
-fn unsafe_process(base: &Base, doors: Arc<dyn Doors>) -> Result<Arc<dyn Provisioner>> {
+fn unsafe_process(base: &Base, way: Way) -> Result<Arc<dyn Provisioner>> {
     tracing::warn!("sandboxes are plain processes: whatever an agent does, it does as this user");
-    let config = UnsafeProcessConfig { data_dir: base.data_dir.clone(), toolchains: toolchains_here(), astrad: ASTRAD, doors, allow_cidrs: Vec::new(), witness: None };
+    let config = UnsafeProcessConfig { data_dir: base.data_dir.clone(), toolchains: toolchains_here(), astrad: ASTRAD, doors: way.doors, allow_cidrs: way.allow_cidrs, witness: way.witness };
     Ok(Arc::new(UnsafeProcess::new(config)?))
 }
 
@@ -273,6 +306,7 @@ fn engine(
     model: ModelRoute,
     public_url: String,
     executor: Option<String>,
+    egress: Decisions,
 ) -> Result<Engine> {
     let settings = settings(base, &provisioners, public_url, executor)?;
     let chosen = provisioners.iter().find(|p| p.id() == settings.default_provisioner).expect("settings chose one of these");
@@ -296,6 +330,7 @@ fn engine(
         model,
         doors: OnceLock::new(),
         llm: engine::llm::Accounts::default(),
+        egress,
         sandboxes: Default::default(),
         signer: engine::signing::Signer::derive(&base.secret_key),
         settings,

@@ -120,6 +120,7 @@ async fn engine(data_dir: &Path, public_url: String) -> Engine {
         sandboxes: Default::default(),
         doors: Default::default(),
         llm: Default::default(),
+        egress: Default::default(),
         signer: engine::signing::Signer::derive(b"0123456789abcdef0123456789abcdef"),
         settings: settings(data_dir, public_url),
         shutdown: Default::default(),

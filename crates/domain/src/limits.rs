@@ -20,6 +20,9 @@ pub const EVENTS_PAGE_MAX: i64 = 1_000;
 pub const STREAM_HEARTBEAT_SECONDS: u64 = 15;
 pub const STREAMS_PER_USER_MAX: usize = 50;
 
+pub const EGRESS_DECISIONS_PER_RUN_MAX: usize = 200;
+pub const EGRESS_RUNS_KEPT_MAX: usize = 1_000;
+
 pub const EXEC_OUTPUT_BYTES_MAX: usize = 1 << 20;
 pub const EXEC_TIMEOUT_SECONDS_MAX: u64 = 3_600;
 pub const EXEC_TIMEOUT_SECONDS_DEFAULT: u64 = 300;

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod egress;
 pub mod events;
 pub mod evidence;
 pub mod incidents;
@@ -75,6 +76,7 @@ pub struct Parts {
     /// Set once by whoever composes the program, after the server side of the doors exists.
     pub doors: OnceLock<Arc<dyn Doors>>,
     pub llm: llm::Accounts,
+    pub egress: egress::Decisions,
     pub signer: signing::Signer,
     pub settings: Settings,
     /// Fires when the process is asked to stop.

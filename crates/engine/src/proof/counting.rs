@@ -44,6 +44,7 @@ pub fn declared_on_both(harness: &dyn TestHarness, files: &[PatchFile]) -> (Vec<
 /// Whether the patch changed or removed the declaration behind this id.
 pub fn is_changed(harness: &dyn TestHarness, files: &[PatchFile], id: &str) -> bool {
     let (before, after) = declared_on_both(harness, files);
+    // A row's id begins with its declaration's.
     let declared = id.split('[').next().unwrap_or(id);
     let Some(old) = before.iter().find(|d| d.id == declared) else { return false };
     after.iter().find(|d| d.id == declared).is_none_or(|new| new.digest != old.digest || new.rows_digest != old.rows_digest)
@@ -55,7 +56,7 @@ pub fn ids(declared: &[Counting], base: &VariantReport, own: &VariantReport, tre
     let mut ids = Vec::new();
     for counting in declared {
         let before = ids.len();
-        for test in own.tests.iter().filter(|t| t.declared == counting.declared.id) {
+        for test in own.tests.iter().filter(|t| counting.declared.names(t)) {
             if !(counting.rows_only && known.contains(test.id.as_str())) && !trees.is_canary(&test.id) {
                 ids.push(test.id.clone());
             }

@@ -33,6 +33,12 @@ pub async fn step(work: &mut Work) -> Result<String> {
     let started = Instant::now();
     let (repository, run) = (work.repository.id, Some(work.run.id));
     let built = workshop.build(repository, &base, &set_up, run, &mut Telling(work)).await?;
+    let decisions = work.engine.egress.take(work.run.id);
+    for decision in decisions.iter().filter(|d| !d.allowed) {
+        let message = format!("refused {}:{}: {}", decision.host, decision.port, decision.reason);
+        work.log.write("egress", json!({"host": decision.host, "port": decision.port, "allowed": false, "message": message})).await;
+    }
+    work.run.record.egress.extend(decisions);
     work.save().await?;
     let label = harness(work).map_or(set_up.harness.as_str(), |h| h.label()).to_string();
     Ok(match built {

@@ -170,6 +170,7 @@ async fn parts(dir: &Path, clock: Arc<TestClock>, settings: Settings) -> Parts {
         sandboxes: Default::default(),
         doors: Default::default(),
         llm: Default::default(),
+        egress: Default::default(),
         signer,
         settings,
         shutdown: Default::default(),
