@@ -440,8 +440,8 @@ export interface Executor {
   label: string;
   available: boolean;
   /** Why it can't be used here, with the way out. */
-  detail?: string | null;
-  is_default?: boolean;
+  reason?: string | null;
+  default: boolean;
 }
 
 export interface System {
