@@ -284,3 +284,8 @@ fn python_layer() -> Layer {
 async fn python() {
     check(suite("Python", include_str!("proof_cases/python.yml"), Some(python_layer())).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn javascript() {
+    check(suite("JavaScript", include_str!("proof_cases/javascript.yml"), None).await);
+}

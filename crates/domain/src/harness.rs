@@ -71,6 +71,23 @@ pub struct Declared {
     pub skipped: bool,
 }
 
+impl Declared {
+    /// Whether a result belongs to this declaration; `…` stands for what only a run knows.
+    pub fn names(&self, result: &TestResult) -> bool {
+        if !self.id.contains('…') {
+            return result.declared == self.id;
+        }
+        let mut rest = result.declared.as_str();
+        for (i, part) in self.id.split('…').enumerate() {
+            match rest.find(part) {
+                Some(at) if i > 0 || at == 0 => rest = &rest[at + part.len()..],
+                _ => return false,
+            }
+        }
+        rest.is_empty() || self.id.ends_with('…')
+    }
+}
+
 /// One way to run a tree: with some files changed, some tests chosen, under some disguise.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Variant {

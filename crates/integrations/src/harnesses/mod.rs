@@ -3,6 +3,7 @@
 //! A new framework is one file here and one entry in `all`. What the results mean is decided elsewhere.
 
 mod files;
+pub mod node;
 pub mod pytest;
 
 use domain::harness::{Batch, TestHarness, VariantReport};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 /// In the order in which they are asked whether a repository is theirs.
 pub fn all() -> Vec<Arc<dyn TestHarness>> {
-    vec![Arc::new(pytest::Pytest)]
+    vec![Arc::new(pytest::Pytest), Arc::new(node::Node)]
 }
 
 /// A report may hold logs of thousands of tests.

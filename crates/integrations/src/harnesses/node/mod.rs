@@ -1,0 +1,121 @@
+//! JavaScript and TypeScript: node:test, jest, vitest and mocha, whichever the project's `package.json` names.
+
+mod files;
+mod mutants;
+mod sleeve;
+mod tests_of;
+
+use crate::harnesses::launch;
+use async_trait::async_trait;
+use domain::Result;
+use domain::alert::{Exception, Frame};
+use domain::harness::*;
+use domain::sandbox::Sandbox;
+
+pub struct Node;
+
+const ASSETS: &[(&str, &str)] = &[
+    ("launch.mjs", include_str!("launch.mjs")),
+    ("chain.cjs", include_str!("chain.cjs")),
+    ("reporter.mjs", include_str!("reporter.mjs")),
+    ("witness.mjs", include_str!("witness.mjs")),
+    ("watch.mjs", include_str!("watch.mjs")),
+    ("watched.mjs", include_str!("watched.mjs")),
+    ("main.mjs", include_str!("main.mjs")),
+    ("bare.mjs", include_str!("bare.mjs")),
+    ("jest.cjs", include_str!("jest.cjs")),
+    ("mocha.cjs", include_str!("mocha.cjs")),
+    ("vitest.mjs", include_str!("vitest.mjs")),
+];
+
+#[async_trait]
+impl TestHarness for Node {
+    fn id(&self) -> &'static str {
+        "npm"
+    }
+    fn label(&self) -> &'static str {
+        "npm test"
+    }
+    fn detect(&self, files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option<SetUp> {
+        files::detect(files, read)
+    }
+    fn classify(&self, path: &str, old: Option<&str>, new: Option<&str>) -> FileClass {
+        files::classify(path, old, new)
+    }
+    fn declared(&self, path: &str, text: &str) -> Vec<Declared> {
+        tests_of::declared(path, text)
+    }
+    fn assets(&self) -> &'static [(&'static str, &'static str)] {
+        ASSETS
+    }
+    /// At the end of the file itself: every test file is a process or a module registry of its own.
+    fn canary(&self, path: &str, text: &str, nonce: &str) -> Option<Canary> {
+        let call = tests_of::test_function(path, text)?;
+        let (holds, breaks) = (format!("{nonce} holds"), format!("{nonce} breaks"));
+        let added = format!(
+            "\n;{call}('{holds}', () => {{ if ('{nonce}' !== '{nonce}') throw new Error('{nonce}'); }});\n{call}('{breaks}', () => {{ if ('{nonce}' !== '{nonce}.') throw new Error('{nonce}'); }});\n"
+        );
+        Some(Canary { path: path.to_string(), text: format!("{}{added}", text.trim_end()), passes: format!("{path}::{holds}"), fails: format!("{path}::{breaks}") })
+    }
+    async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
+        launch(place, batch, &["/usr/bin/env", "node", "/proof/launch.mjs"]).await
+    }
+    fn traceback(&self, prose: &str) -> Option<Exception> {
+        traceback(prose)
+    }
+    fn hush(&self, path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
+        mutants::hush(path, text, frame)
+    }
+    fn handlers(&self, path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>) {
+        mutants::handlers(path, old, new)
+    }
+    fn wrong_versions(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
+        mutants::wrong_versions(path, old, new)
+    }
+    fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
+        sleeve::findings(path, old, new)
+    }
+    fn reads_dice(&self, old: Option<&str>, new: &str) -> bool {
+        sleeve::reads_dice(old, new)
+    }
+}
+
+/// `TypeError: message` with `    at f (file:line:column)` lines below, innermost first.
+fn traceback(prose: &str) -> Option<Exception> {
+    let lines: Vec<&str> = prose.lines().collect();
+    let is_frame = |l: &str| l.trim_start().starts_with("at ") && l.contains(':');
+    let first = lines.iter().position(|l| is_frame(l))?;
+    let head = lines[..first].iter().rev().find(|l| !l.trim().is_empty())?.trim();
+    let head = head.strip_prefix("Uncaught ").unwrap_or(head);
+    let (kind, value) = head.split_once(": ").unwrap_or((head, ""));
+    if !kind.ends_with("Error") && !kind.ends_with("Exception") || kind.contains(' ') {
+        return None;
+    }
+    let mut exception = Exception { kind: kind.to_string(), value: value.to_string(), ..Exception::default() };
+    for line in lines[first..].iter().take_while(|l| is_frame(l)).take(100) {
+        let rest = line.trim().trim_start_matches("at ").trim_start_matches("async ");
+        let (function, place) = match rest.rsplit_once(" (") {
+            Some((function, place)) => (function, place.trim_end_matches(')')),
+            None => ("", rest),
+        };
+        let mut parts = place.rsplitn(3, ':');
+        let (_, lineno, file) = (parts.next(), parts.next()?, parts.next()?);
+        let file = file.trim_start_matches("file://");
+        let in_app = !file.contains("node_modules") && !file.starts_with("node:");
+        exception.frames.push(Frame { filename: file.into(), function: function.into(), lineno: lineno.parse().ok()?, in_app, ..Frame::default() });
+    }
+    exception.frames.reverse();
+    Some(exception)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_stack_is_read_innermost_last() {
+        let found = traceback("See:\nTypeError: x is not a function\n    at total (/app/src/cart.js:4:10)\n    at async /app/src/app.js:9:3\n").expect("there is one");
+        assert_eq!(found.kind, "TypeError");
+        assert_eq!(found.frames.iter().map(|f| (f.filename.as_str(), f.function.as_str(), f.lineno)).collect::<Vec<_>>(), [("/app/src/app.js", "", 9), ("/app/src/cart.js", "total", 4)]);
+    }
+}

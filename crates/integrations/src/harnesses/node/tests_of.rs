@@ -1,0 +1,133 @@
+//! The tests that a JavaScript file declares: calls of `test` or `it` within calls of `describe`.
+//!
+//! A name that is computed, or comes from a table, is declared with `…` for the part that only a run knows.
+
+use crate::syntax::{Language, Source, below, digest, essence, line, named};
+use domain::harness::Declared;
+use tree_sitter::Node;
+
+pub fn declared(path: &str, text: &str) -> Vec<Declared> {
+    let Some(source) = Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)).and_then(|l| Source::parse(l, text)) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    walk(&source, source.root(), path, &mut Vec::new(), false, &mut found);
+    found
+}
+
+/// How this file spells a test, when it spells one at its top level.
+pub fn test_function(path: &str, text: &str) -> Option<&'static str> {
+    let source = Language::of(path).and_then(|l| Source::parse(l, text))?;
+    let words: Vec<&str> = source.nodes().into_iter().filter(|n| n.kind() == "call_expression").filter_map(|n| callee(&source, n)).map(|(word, _)| word).collect();
+    ["test", "it", "specify"].into_iter().find(|w| words.contains(w))
+}
+
+fn walk(source: &Source<'_>, node: Node<'_>, path: &str, names: &mut Vec<String>, skipped: bool, found: &mut Vec<Declared>) {
+    for child in named(node) {
+        let called = (child.kind() == "call_expression").then(|| callee(source, child)).flatten();
+        let arguments = child.child_by_field_name("arguments").map(named).unwrap_or_default();
+        let Some(((word, marks), name)) = called.zip(arguments.first().and_then(|a| name_of(source, *a))) else {
+            walk(source, child, path, names, skipped, found);
+            continue;
+        };
+        let is_skipped = skipped || marks.contains("skip") || marks.contains("todo") || word.starts_with('x') || arguments.get(1).is_some_and(|o| o.kind() == "object" && source.of(*o).contains("skip"));
+        names.push(if marks.contains("each") { wild(&name) } else { name });
+        if matches!(word, "describe" | "suite" | "context" | "xdescribe") {
+            arguments.iter().skip(1).for_each(|a| walk(source, *a, path, names, is_skipped, found));
+        } else {
+            found.push(test(source, child, &arguments, path, names, is_skipped));
+            arguments.iter().skip(1).for_each(|a| walk(source, *a, path, names, is_skipped, found));
+        }
+        names.pop();
+    }
+}
+
+fn test(source: &Source<'_>, call: Node<'_>, arguments: &[Node<'_>], path: &str, names: &[String], skipped: bool) -> Declared {
+    let id = format!("{path}::{}", names.join(" > "));
+    let body: String = arguments.iter().map(|a| essence(source, *a)).collect();
+    let mut checks = checks(source, call);
+    checks.sort();
+    // A table may stand anywhere in the file, so any change of it may have added a row.
+    let rows_digest = if id.contains('…') { digest(&essence(source, source.root())) } else { String::new() };
+    Declared { id, line: line(call), digest: digest(&body), rows_digest, checks, skipped }
+}
+
+/// `test`, `it.skip`, `describe.each(table)`: the word and everything said after it.
+fn callee<'a>(source: &Source<'a>, call: Node<'_>) -> Option<(&'a str, &'a str)> {
+    let function = call.child_by_field_name("function")?;
+    let text = source.of(function);
+    let end = text.find(['.', '(', '`']).unwrap_or(text.len());
+    let (word, marks) = (&text[..end], &text[end..]);
+    if word == "t" && marks == ".test" {
+        return Some(("test", ""));
+    }
+    let marks = &marks[..marks.find(['(', '`']).unwrap_or(marks.len())];
+    matches!(word, "test" | "it" | "specify" | "describe" | "suite" | "context" | "xit" | "xtest" | "xdescribe").then_some((word, marks))
+}
+
+fn name_of(source: &Source<'_>, node: Node<'_>) -> Option<String> {
+    let text = source.of(node);
+    match node.kind() {
+        "string" => Some(text.trim_matches(['"', '\'']).replace("\\'", "'").replace("\\\"", "\"")),
+        "template_string" => {
+            let mut name = text.trim_matches('`').to_string();
+            for part in named(node).into_iter().filter(|n| n.kind() == "template_substitution").rev() {
+                let at = part.start_byte() - node.start_byte() - 1;
+                name.replace_range(at..at + part.byte_range().len(), "…");
+            }
+            Some(name)
+        }
+        "identifier" | "binary_expression" | "member_expression" | "call_expression" => Some("…".to_string()),
+        _ => None,
+    }
+}
+
+/// `%s` and `$name` of a table's title.
+fn wild(name: &str) -> String {
+    let mut out = String::new();
+    let mut chars = name.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '%' && chars.peek().is_some_and(|n| n.is_alphabetic() || *n == '#') {
+            chars.next();
+            out.push('…');
+        } else if c == '$' && chars.peek().is_some_and(|n| n.is_alphabetic()) {
+            while chars.peek().is_some_and(|n| n.is_alphanumeric() || matches!(n, '_' | '.')) {
+                chars.next();
+            }
+            out.push('…');
+        } else {
+            out.push(c);
+        }
+    }
+    if out.contains('…') { out } else { format!("{out}…") }
+}
+
+fn checks(source: &Source<'_>, call: Node<'_>) -> Vec<String> {
+    let mut checks = Vec::new();
+    for node in below(call).into_iter().filter(|n| n.kind() == "call_expression") {
+        let Some(function) = node.child_by_field_name("function") else { continue };
+        let text = source.of(function);
+        let last = text.rsplit('.').next().unwrap_or(text);
+        if text.starts_with("assert") || text.starts_with("t.assert") {
+            checks.push(last.to_string());
+        } else if text.contains("expect(") && (last.starts_with("to") || last.starts_with("be") || last == "equal") {
+            let not = if text.contains(".not.") { "not " } else { "" };
+            checks.push(format!("{not}{last}"));
+        }
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_and_computed_names_are_declared() {
+        let text = "const test = require('node:test');\ndescribe('cart', () => {\n  it('adds', () => { assert.equal(1, 1); });\n  it.skip('later', () => {});\n});\nfor (const c of CASES) test(`works for ${c}`, () => { expect(f(c)).toBe(1); });\ntest.each([[1]])('row %i', (n) => {});\n";
+        let found = declared("a.test.js", text);
+        let ids: Vec<_> = found.iter().map(|d| (d.id.as_str(), d.skipped)).collect();
+        assert_eq!(ids, [("a.test.js::cart > adds", false), ("a.test.js::cart > later", true), ("a.test.js::works for …", false), ("a.test.js::row …", false)]);
+        assert_eq!((found[0].checks.clone(), found[2].checks.clone()), (vec!["equal".to_string()], vec!["toBe".to_string()]));
+    }
+}
