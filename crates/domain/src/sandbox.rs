@@ -39,6 +39,8 @@ pub trait Provisioner: Send + Sync {
     async fn list(&self) -> Vec<SandboxId>;
     /// Removes what an earlier process left behind (processes, cgroups, directories). Returns how many were found.
     async fn reconcile(&self) -> Result<usize>;
+    /// Ends every sandbox that lives: what a stopping server owes its host.
+    async fn end_all(&self);
     /// Workspace directories of sessions that should be gone for good.
     async fn forget(&self, id: SandboxId) -> Result<()>;
 }

@@ -153,6 +153,18 @@ impl Workshop {
     }
 }
 
+/// Removes what builders left half-done when their server died. Only while nobody builds: at a server's start.
+pub fn sweep(data_dir: &Path) {
+    let folders = |path: &Path| std::fs::read_dir(path).map(|all| all.flatten().map(|e| e.path()).collect::<Vec<_>>()).unwrap_or_default();
+    for half in folders(&data_dir.join("layers")).iter().flat_map(|repository| folders(repository)) {
+        if half.extension().is_some()
+            && let Err(error) = std::fs::remove_dir_all(&half)
+        {
+            tracing::warn!(folder = %half.display(), %error, "a half-built layer could not be removed");
+        }
+    }
+}
+
 async fn commands(sandbox: &dyn Sandbox, set_up: &SetUp, watcher: &mut dyn Watcher) -> Result<()> {
     for line in &set_up.commands {
         watcher.started(line).await?;

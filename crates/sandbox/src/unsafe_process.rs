@@ -163,6 +163,15 @@ impl Provisioner for UnsafeProcess {
         Ok(count)
     }
 
+    async fn end_all(&self) {
+        let living: Vec<_> = self.living().values().filter_map(Weak::upgrade).collect();
+        for life in living {
+            if let Err(error) = life.terminate().await {
+                tracing::warn!(%error, "a sandbox without isolation could not be ended");
+            }
+        }
+    }
+
     async fn forget(&self, id: SandboxId) -> Result<()> {
         let folder = self.data_dir.join("workspaces").join(id.to_string());
         remove_tree(&folder).map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))

@@ -65,6 +65,9 @@ impl Server {
         let _ = tokio::time::timeout(GRACE, self.worker).await;
         let _ = tokio::time::timeout(GRACE, self.http).await;
         let _ = tokio::time::timeout(GRACE, engine::sandboxes::end_all(&self.running.engine)).await;
+        for provisioner in &self.running.engine.provisioners {
+            let _ = tokio::time::timeout(GRACE, provisioner.end_all()).await;
+        }
         let _ = tokio::time::timeout(GRACE, self.running.engine.store.close()).await;
     }
 }

@@ -5,7 +5,6 @@ use super::prepare;
 use crate::proof::{self, ProofConfig, ProofContext, ProofEvent, ProofInput, Side};
 use domain::evidence::{Proof, Rule, RuleState, Verdict};
 use domain::git::{Commit, Signature};
-use domain::run::Step;
 use domain::{Error, Result, limits};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -22,6 +21,12 @@ struct ProjectFile {
 }
 
 pub async fn step(work: &mut Work) -> Result<(Flow, String)> {
+    // A worker died between the verdict and the end of its step: what was judged and signed stands.
+    if work.run.verdict.is_some() {
+        let kept = work.run.record.reports.get("proof_summary").and_then(|s| s.as_str());
+        let summary = kept.unwrap_or_default().to_string();
+        return Ok((Flow::Next, summary));
+    }
     let base = work.run.record.base_commit.clone().ok_or_else(|| Error::internal("prepare left no base commit"))?;
     let head = commit(work, &base).await?;
     work.run.record.patch_commit = Some(head.clone());
@@ -142,8 +147,7 @@ fn keep(work: &mut Work, proof: &Proof) {
     if proof.is_new_behaviour {
         record.reports.insert("is_new_behaviour".into(), json!(true));
     }
-    let summary = in_words(proof);
-    work.step_mut(Step::Prove).summary = summary;
+    record.reports.insert("proof_summary".into(), json!(in_words(proof)));
 }
 
 fn in_words(proof: &Proof) -> String {

@@ -133,6 +133,12 @@ impl Provisioner for Local {
         tokio::task::spawn_blocking(move || reconcile::reconcile(&shared)).await.map_err(|e| Error::internal(e.to_string()))
     }
 
+    async fn end_all(&self) {
+        let living: Vec<_> = self.shared.living().values().filter_map(Weak::upgrade).collect();
+        let mut ends: tokio::task::JoinSet<()> = living.into_iter().map(|life| async move { life.end().await }).collect();
+        while ends.join_next().await.is_some() {}
+    }
+
     async fn forget(&self, id: SandboxId) -> Result<()> {
         if self.list().await.contains(&id) {
             return Err(Error::conflict(format!("session `{id}` is alive; terminate it before its workspace is forgotten")));

@@ -3,10 +3,6 @@
 use super::Shared;
 use super::life::Owner;
 use crate::sweep::remove_tree;
-use std::time::Duration;
-
-/// A folder without a record this young may just be coming to be.
-const YOUNG: Duration = Duration::from_secs(30);
 
 /// Returns how many sandboxes were removed. Those of servers that live, ours among them, are left alone.
 pub fn reconcile(shared: &Shared) -> usize {
@@ -17,16 +13,15 @@ pub fn reconcile(shared: &Shared) -> usize {
             found.insert(name.split('.').next().unwrap_or_default().to_string());
         }
     }
+    let living: std::collections::BTreeSet<String> = shared.living().keys().map(ToString::to_string).collect();
     let Ok(entries) = std::fs::read_dir(shared.data_dir.join("sandboxes")) else { return found.len() };
     for entry in entries.flatten() {
         let folder = entry.path();
         let owner = Owner::read(&folder);
         let is_orphan = match &owner {
             Some(owner) => !owner.is_alive(),
-            None => {
-                let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
-                age.is_some_and(|age| age > YOUNG)
-            }
+            // Its server died before it could write the record. A data dir has one server, and this is it.
+            None => !living.contains(&entry.file_name().to_string_lossy().into_owned()),
         };
         if !is_orphan {
             continue;

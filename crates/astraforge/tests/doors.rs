@@ -1,0 +1,11 @@
+//! The real program at its doors: started as a process, spoken to over HTTP, killed, asked wrongly, and searched for leaks.
+//!
+//! Nothing is replaced but the model's words, which come from a script.
+
+mod doors {
+    mod house;
+    mod http;
+
+    mod canaries;
+    mod kill_dash_nine;
+}
