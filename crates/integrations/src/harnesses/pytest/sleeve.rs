@@ -94,6 +94,9 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     ("isatty", "asks whether somebody is watching"),
 ];
 
+/// Modules through which code can see who runs it. Under another name they would be missed.
+const WINDOWS: &[&str] = &["sys", "os", "builtins", "gc", "inspect", "importlib", "_thread", "threading", "ctypes", "traceback", "atexit"];
+
 const DICE: &[&str] = &["random", "secrets", "uuid", "time", "datetime", "os.urandom", "numpy.random"];
 
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
@@ -144,6 +147,9 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
             "import_statement" | "import_from_statement" => {
                 for module in imported(source, node) {
                     let first = module.split('.').next().unwrap_or_default();
+                    if WINDOWS.contains(&first) && named(node).iter().any(|n| n.kind() == "wildcard_import") {
+                        note("takes every name of a module that looks at the process", first);
+                    }
                     if RUNNERS.contains(&first) {
                         note("names a test runner", first);
                     } else if matches!(first, "ctypes" | "gc" | "builtins" | "importlib" | "runpy" | "atexit") {
@@ -159,6 +165,9 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                     let first = name.split('.').next().unwrap_or_default();
                     if RUNNERS.contains(&first) && aliases.contains_key(root_of(source, node)) {
                         note("names a test runner", &name);
+                    }
+                    if let Some(what) = through_another(&name).filter(|_| aliases.contains_key(root_of(source, node))) {
+                        note(what, &name);
                     }
                     if let Some((sign, what)) = SIGNS.iter().find(|(sign, _)| has_prefix(&name, sign)) {
                         let known_root = !sign.contains('.') && is_builtin(sign) || aliases.contains_key(root_of(source, node));
@@ -185,6 +194,11 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                 }
             }
             "assignment" | "augmented_assignment" => {
+                if let Some(value) = node.child_by_field_name("right").filter(|v| v.kind() == "identifier")
+                    && aliases.get(source.of(value)).is_some_and(|module| WINDOWS.contains(&module.as_str()))
+                {
+                    note("gives a module that looks at the process another name", source.of(value));
+                }
                 if let Some(target) = node.child_by_field_name("left").filter(|t| t.kind() == "attribute")
                     && aliases.contains_key(root_of(source, target))
                 {
@@ -321,6 +335,25 @@ fn canonical(source: &Source<'_>, node: Node<'_>, aliases: &BTreeMap<String, Str
     }
 }
 
+/// A module found as an attribute of another, such as `logging.sys.modules`, is as much itself as if it were imported.
+fn through_another(name: &str) -> Option<&'static str> {
+    let mut rest = name;
+    while let Some((_, after)) = rest.split_once('.') {
+        rest = after;
+        if let Some((_, what)) = SIGNS.iter().find(|(sign, _)| sign.contains('.') && has_prefix(rest, sign)) {
+            return Some(what);
+        }
+        let first = rest.split('.').next().unwrap_or_default();
+        if WINDOWS.contains(&first) {
+            return Some("reaches a module that looks at the process through another");
+        }
+        if RUNNERS.contains(&first) {
+            return Some("names a test runner");
+        }
+    }
+    None
+}
+
 fn has_prefix(name: &str, prefix: &str) -> bool {
     name == prefix || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.') || prefix == "os.exec")
 }
@@ -351,6 +384,17 @@ mod tests {
         assert_eq!(found("", "import sys as s\n\ndef f():\n    return 'x' in s.modules\n"), ["looks at the list of loaded modules"]);
         assert_eq!(found("", "from os import _exit as bye\n\ndef f():\n    bye(0)\n"), ["leaves the process"]);
         assert_eq!(found("", "import json\n\ndef f():\n    json.loads = None\n"), ["changes another module"]);
+        for reached in [
+            "import logging\n\ndef f():\n    return 'x' in logging.sys.modules\n",
+            "import logging\n\ndef f():\n    s = logging.sys\n    return s\n",
+            "import logging\n\ndef f():\n    logging.os._exit(0)\n",
+            "from sys import *\n\ndef f():\n    return modules\n",
+            "import sys\n\ndef f():\n    s = sys\n    return s.modules\n",
+        ] {
+            assert!(!found("", reached).is_empty(), "{reached}");
+        }
+        assert!(found("", "import os\n\ndef f(p):\n    return os.path.join(p, 'a')\n").is_empty());
+        assert!(found("", "import xml.etree.ElementTree as ET\n\ndef f(p):\n    return ET.parse(p).getroot()\n").is_empty());
         assert!(found("", "def f(exit):\n    \"\"\"Run by pytest; see sys.modules.\"\"\"\n    # os._exit\n    return 1\n").is_empty());
         assert!(found("", "import re\n\ndef f(quit=0):\n    return re.compile('a').match(x).end()\n").is_empty());
     }
