@@ -289,3 +289,8 @@ async fn python() {
 async fn javascript() {
     check(suite("JavaScript", include_str!("proof_cases/javascript.yml"), None).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generic() {
+    check(suite("A command with JUnit XML", include_str!("proof_cases/generic.yml"), None).await);
+}

@@ -2,6 +2,7 @@
 
 use super::trees::Trees;
 use crate::evidence::PatchFile;
+use domain::evidence::Outcome;
 use domain::harness::{Declared, TestHarness, VariantReport};
 use std::collections::BTreeSet;
 
@@ -63,6 +64,12 @@ pub fn ids(declared: &[Counting], base: &VariantReport, own: &VariantReport, tre
         }
         if ids.len() == before {
             ids.push(counting.declared.id.clone());
+        }
+    }
+    // Ids that only the patch's run knows count too: rows from a data file, and frameworks whose syntax we don't read.
+    for test in own.tests.iter().filter(|t| !known.contains(t.id.as_str()) && !trees.is_canary(&t.id)) {
+        if !ids.contains(&test.id) && test.outcome != Outcome::Skipped {
+            ids.push(test.id.clone());
         }
     }
     ids.dedup();

@@ -3,6 +3,7 @@
 //! A new framework is one file here and one entry in `all`. What the results mean is decided elsewhere.
 
 mod files;
+pub mod generic;
 pub mod node;
 pub mod pytest;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 /// In the order in which they are asked whether a repository is theirs.
 pub fn all() -> Vec<Arc<dyn TestHarness>> {
-    vec![Arc::new(pytest::Pytest), Arc::new(node::Node)]
+    vec![Arc::new(pytest::Pytest), Arc::new(node::Node), Arc::new(generic::Generic)]
 }
 
 /// A report may hold logs of thousands of tests.
