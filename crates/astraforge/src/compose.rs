@@ -99,7 +99,7 @@ pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is
     let (base, head) = (Commit::parse(base)?, Commit::parse(head)?);
     git.init(repository, "main").await?;
     git.import(repository, Import::Path(repo.canonicalize()?)).await?;
-    let diff = git.diff(repository, &base, &head).await.context("the repository lacks the base or the patch commit; fetch the merge request's branch first")?;
+    let diff = git.diff(repository, &base, &head).await.context("the repository lacks the base or the patch commit; check the merge request's branch out there, since only local branches are read")?;
     anyhow::ensure!(is_about(&diff), "the repository's diff between these commits is not the one that was signed");
     let (registries, set_up_env) = config::host_registries(&Lookup::open(None)?);
     let workshop = Workshop {

@@ -97,7 +97,7 @@ async fn sdk_answer(state: &AppState, project: &str, query: Option<&str>, header
     };
     let given = id_in(&bytes);
     let stored = take_in(state, &source, headers, &bytes).await?;
-    Ok(stored.into_iter().next().or(given).unwrap_or_else(|| state.engine.clock.uuid().simple().to_string()))
+    Ok(stored.into_iter().find(|id| !id.is_empty()).or(given).unwrap_or_else(|| state.engine.clock.uuid().simple().to_string()))
 }
 
 async fn hook(State(state): State<AppState>, Path(token): Path<String>, headers: HeaderMap, body: Result<Bytes, axum::extract::rejection::BytesRejection>) -> Response {
@@ -116,7 +116,7 @@ async fn hook(State(state): State<AppState>, Path(token): Path<String>, headers:
     }
 }
 
-/// The event ids of what was stored.
+/// The event ids of what was taken in; empty for an alert that came without one.
 async fn take_in(state: &AppState, source: &Source, headers: &HeaderMap, body: &Bytes) -> Result<Vec<String>> {
     let headers: Vec<(String, String)> =
         headers.iter().filter_map(|(name, value)| Some((name.as_str().to_string(), value.to_str().ok()?.to_string()))).collect();
@@ -124,7 +124,7 @@ async fn take_in(state: &AppState, source: &Source, headers: &HeaderMap, body: &
     for alert in sources::parse(&state.engine, source, &headers, body).await? {
         let id = alert.event_id.clone();
         state.intake.submit(&state.engine, source.id, alert).await?;
-        ids.extend(Some(id).filter(|id| !id.is_empty()));
+        ids.push(id);
     }
     Ok(ids)
 }
