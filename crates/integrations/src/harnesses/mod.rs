@@ -2,6 +2,7 @@
 //!
 //! A new framework is one file here and one entry in `all`. What the results mean is decided elsewhere.
 
+pub mod cargo;
 mod files;
 pub mod generic;
 pub mod node;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 /// In the order in which they are asked whether a repository is theirs.
 pub fn all() -> Vec<Arc<dyn TestHarness>> {
-    vec![Arc::new(pytest::Pytest), Arc::new(node::Node), Arc::new(generic::Generic)]
+    vec![Arc::new(pytest::Pytest), Arc::new(node::Node), Arc::new(cargo::Cargo), Arc::new(generic::Generic)]
 }
 
 /// A report may hold logs of thousands of tests.
