@@ -7,5 +7,8 @@ mod doors {
     mod http;
 
     mod canaries;
+    mod events;
     mod kill_dash_nine;
+    mod life;
+    mod wrong_input;
 }

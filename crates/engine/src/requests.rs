@@ -3,7 +3,7 @@
 use crate::{Engine, events, quotas, repositories, runs, workspaces};
 use domain::incident::{Incident, IncidentState};
 use domain::request::{self, Attachment, ChatMessage, LlmChoice, Request, RequestKind, RequestState};
-use domain::run::Run;
+use domain::run::{Run, Step};
 use domain::source::Source;
 use domain::workspace::{Permission, Workspace};
 use domain::merge_request::MergeRequest;
@@ -154,7 +154,10 @@ pub async fn follow_up(
     let said = ChatMessage { role: "user".into(), message: message.clone(), attachments, run: None, created_at: engine.now() };
     store::requests::add_message(tx, request.id, &said).await?;
     events::append(engine, tx, request.id, None, "user_message", json!({"message": message})).await?;
-    runs::enqueue(engine, tx, request, None).await
+    // The agent goes on from the patch that people talk about, on the base that it was made for.
+    let earlier = store::runs::by_request(tx, request.id).await?;
+    let earlier = earlier.iter().rev().find(|run| run.status.is_final() && !run.record.patch.is_empty());
+    runs::enqueue(engine, tx, request, earlier.map(|run| (run, Step::Reproduce))).await
 }
 
 /// Runs it again from the start, unless a run is already on its way.

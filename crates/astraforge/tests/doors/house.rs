@@ -109,11 +109,16 @@ impl House {
         house.key = house.admin(&["create-key", "--user", "admin"]);
         house.workspace = house.get("/api/workspaces/").json()[0]["uid"].as_str().expect("a workspace").to_string();
         plant_example(&house.repository);
-        let body = json!({"provider": "local", "repository": "checkout", "workspace_uid": house.workspace, "source": house.repository});
-        let answer = house.post("/api/repository-links/", &body);
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        house.link = answer.json()["id"].as_str().expect("an id").to_string();
+        house.link("checkout");
         house
+    }
+
+    /// Links what stands in `repository` under this name; requests go there from now on.
+    pub fn link(&mut self, name: &str) {
+        let body = json!({"provider": "local", "repository": name, "workspace_uid": self.workspace, "source": self.repository});
+        let answer = self.post("/api/repository-links/", &body);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        self.link = answer.json()["id"].as_str().expect("an id").to_string();
     }
 
     /// Starts the server, or starts it again on the same data.
@@ -223,7 +228,7 @@ impl House {
         let started = Instant::now();
         loop {
             let request = self.get(&format!("/api/requests/{request}/")).json();
-            let run = &request["metadata"]["runs"][0];
+            let run = request["metadata"]["runs"].as_array().and_then(|all| all.last()).expect("a run");
             if matches!(run["status"].as_str(), Some("completed" | "failed" | "cancelled")) {
                 return self.get(&format!("/api/runs/{}/", run["id"].as_str().expect("an id"))).json();
             }

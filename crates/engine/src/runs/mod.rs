@@ -81,6 +81,8 @@ fn record(request: &Request, from: Option<(&Run, Step)>) -> RunRecord {
         if step <= Step::Patch {
             record.agent_turns = 0;
             record.mend = None;
+            // A session lies in the home of the run that it belongs to.
+            record.session = None;
         }
         if step <= Step::Prove {
             record.rules.clear();

@@ -51,7 +51,7 @@ pub struct RequestView {
 async fn view(state: &AppState, whole: Whole) -> Result<RequestView, Error> {
     let Whole { request, messages, runs: all } = whole;
     let beside = requests::beside(&state.engine, &request).await?;
-    let newest = all.first();
+    let newest = all.last();
     let execution = newest.map(|run| json!({"diff": run.record.patch, "reports": run.record.reports, "artifacts": {"branch": run.record.branch}}));
     let project = match &beside.repository {
         Some(link) => json!({"id": link.id, "provider": link.provider, "repository": link.repository,
