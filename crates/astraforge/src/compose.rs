@@ -57,6 +57,7 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
         tracing::info!(orphans, "removed what an earlier server left behind");
     }
     engine::layers::sweep(&config.base.data_dir);
+    integrations::git::sweep(&config.base.data_dir);
     let model = model(&config)?;
     let engine = engine(&config.base, store, clock, vec![place], model, public_url, config.executor.clone(), decisions)?;
     let doors: Arc<dyn Doors> = Arc::new(server::doors::ServerDoors::new(engine.clone()));

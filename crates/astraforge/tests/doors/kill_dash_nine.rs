@@ -110,6 +110,22 @@ fn the_merge_request_is_opened_once() {
     ]);
 }
 
+/// What git leaves when it is killed between taking a lock and letting go of it: too short a moment to strike by chance.
+#[test]
+fn locks_of_killed_git_processes_do_not_stop_the_next() {
+    let Some(mut house) = House::warm(&recording(&[])) else { return skipped("stale locks") };
+    house.kill();
+    let repository = house.data.join("git").join(format!("{}.git", house.link));
+    let half = house.data.join("checkouts").join(&house.link).join(".new-abcdef");
+    for name in ["HEAD.lock", "packed-refs.lock", "config.lock", "refs/heads/main.lock"] {
+        std::fs::write(repository.join(name), "").expect("a lock");
+    }
+    std::fs::create_dir_all(half.join("tree")).expect("half a tree");
+    house.start();
+    let request = house.request(EXAMPLE_PROMPT);
+    at_rest(&mut house, &request);
+}
+
 #[test]
 fn sigterm_hands_the_work_to_the_next_server() {
     let Some(mut house) = House::warm(&slow_recording()) else { return skipped("SIGTERM") };

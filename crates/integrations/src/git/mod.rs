@@ -11,8 +11,10 @@ mod copies;
 mod http;
 mod names;
 mod sandboxed;
+mod sweep;
 
 pub use names::check_branch;
+pub use sweep::sweep;
 
 use call::{Call, Output, Place};
 use sandboxed::Sandboxed;
