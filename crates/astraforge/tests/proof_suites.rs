@@ -7,7 +7,7 @@ use bytes::Bytes;
 use domain::alert::{Alert, Exception, Frame};
 use domain::evidence::{Proof, Verdict};
 use domain::git::{Commit, FileEdit, GitHost, Import, Signature};
-use domain::harness::Layer;
+use domain::harness::{Layer, TestHarness};
 use domain::request::RequestKind;
 use domain::sandbox::Provisioner;
 use domain::{Clock, RepositoryId, Timestamp};
@@ -288,6 +288,21 @@ async fn python() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn javascript() {
     check(suite("JavaScript", include_str!("proof_cases/javascript.yml"), None).await);
+}
+
+/// Without dependencies there is nothing to fetch; the folders are what set-up makes first.
+fn rust_layer() -> Layer {
+    let path = layers().join("rust-1");
+    for folder in ["cargo", "target"] {
+        std::fs::create_dir_all(path.join(folder)).expect("a folder of the layer");
+    }
+    let set_up = harnesses::cargo::Cargo.detect(&["Cargo.toml".to_string()], &|_| None).expect("a Rust project");
+    Layer { path, env: set_up.env, mounts: set_up.mounts }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rust() {
+    check(suite("Rust", include_str!("proof_cases/rust.yml"), Some(rust_layer())).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
