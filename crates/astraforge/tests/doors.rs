@@ -5,6 +5,7 @@
 mod doors {
     mod house;
     mod http;
+    mod upstream;
 
     mod canaries;
     mod events;

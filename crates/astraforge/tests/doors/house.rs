@@ -16,6 +16,7 @@ pub const EXAMPLE_PROMPT: &str = "Checkout fails with KeyError AUTUMN15: discoun
 const RECORDING: &str = include_str!("../../src/demo/checkout.script.json");
 /// Generous: these tests share two cores with whatever else runs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+const CACHED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Settings of whoever starts the tests that must not reach the server.
 const FOREIGN: &[&str] = &[
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "LLM_PROVIDER", "LLM_MODEL", "LLM_HTTP_PROXY", "SECRET_KEY", "DATABASE_URL", "DEBUG",
@@ -237,6 +238,12 @@ impl House {
         }
     }
 
+    pub fn has_ended(&self, request: &str) -> bool {
+        let request = self.get(&format!("/api/requests/{request}/")).json();
+        let run = request["metadata"]["runs"].as_array().and_then(|all| all.last()).expect("a run");
+        matches!(run["status"].as_str(), Some("completed" | "failed" | "cancelled"))
+    }
+
     /// What must be true of a request that was carried out to its proven end, however often its server died.
     pub fn expect_proven(&self, request: &str) -> Value {
         let run = self.ended(request);
@@ -303,6 +310,11 @@ impl House {
                     left.push(format!("half a folder {}", folder.display()));
                 }
             }
+        }
+        for repository in entries(&self.data.join("git")) {
+            let places = [repository.clone(), repository.join("refs/heads")];
+            let files = places.iter().flat_map(|place| entries(place));
+            left.extend(files.filter(|f| f.extension().is_some_and(|e| e == "lock")).map(|f| format!("lock {}", f.display())));
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         left.extend(mounts.lines().filter(|line| self.is_ours(line)).map(|line| format!("mount {line}")));
@@ -453,8 +465,8 @@ fn layers() -> Option<&'static Path> {
 
 fn make_layers() -> Option<PathBuf> {
     let cache = Path::new(PROGRAM).parent()?.join("door-layers");
-    let built_by = fs::metadata(PROGRAM).and_then(|m| m.modified()).ok()?.elapsed().unwrap_or_default();
-    let is_fresh = fs::metadata(&cache).and_then(|m| m.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age < built_by.max(Duration::from_secs(3600))));
+    // A stale one costs time and nothing else: its digest is not found, and set-up runs again.
+    let is_fresh = fs::metadata(&cache).and_then(|m| m.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age < CACHED_FOR));
     if is_fresh {
         return Some(cache);
     }
