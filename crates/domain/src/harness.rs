@@ -269,6 +269,10 @@ pub trait TestHarness: Send + Sync {
     /// Files that stand in `PROOF_DIR`.
     fn assets(&self) -> &'static [(&'static str, &'static str)];
     fn canary(&self, path: &str, text: &str, nonce: &str) -> Option<Canary>;
+    /// Whether a tree has to be built before its tests run: then repeats share a sandbox, and each has a process of its own.
+    fn builds(&self) -> bool {
+        false
+    }
     /// A module-level copy stands beside the file; an in-file canary replaces it.
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>>;
     /// An exception with frames that somebody pasted into prose.

@@ -216,20 +216,26 @@ impl Judge<'_> {
         let ids = trees.with_canaries(counting);
         let watch = self.shape().map(|s| Watch { kinds: s.kinds });
         let words = red::words_for(counting.len());
-        let red = futures::future::try_join_all((0..RED_REPEATS).map(|i| {
-            let variant = Variant { key: format!("red-{i}"), ids: Some(ids.clone()), watch: watch.clone(), ..Variant::default() };
-            let line = format!("{words} on base, {} of {RED_REPEATS}", i + 1);
-            async move {
-                let job = Job { line, fresh: false, disguised: false, timeout, guard: true };
-                ground.run(&trees.red, vec![variant], &job).await.map(|mut r| r.remove(0))
-            }
-        }));
+        let red = self.red(ground, trees, &ids, watch, &words, timeout);
         let dice = self.files.iter().filter(|f| f.is_product()).any(|f| f.new.as_deref().is_some_and(|new| self.harness.reads_dice(f.old.as_deref(), new)));
         let repeats = if dice { GREEN_REPEATS_DICE } else { GREEN_REPEATS };
         let green = self.green(ground, trees, &ids, repeats, &words, timeout);
         let patched = self.suite(ground, &trees.regression, "base's own tests on the patched source", timeout);
         let (red, green, patched) = futures::try_join!(red, green, patched)?;
         Ok(Evidence { red, green, patched, guarded: ground.tampered_with() })
+    }
+
+    /// Each repeat in a sandbox of its own, unless each of them would have to build the tree.
+    async fn red(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], watch: Option<Watch>, words: &str, timeout: Duration) -> Result<Vec<VariantReport>> {
+        let variant = |i: usize| Variant { key: format!("red-{i}"), ids: Some(ids.to_vec()), watch: watch.clone(), ..Variant::default() };
+        let repeats: Vec<Variant> = (0..RED_REPEATS).map(variant).collect();
+        let share = if self.harness.builds() { RED_REPEATS } else { 1 };
+        let jobs = repeats.chunks(share).enumerate().map(|(i, part)| {
+            let times = if share == 1 { format!("{} of {RED_REPEATS}", i + 1) } else { format!("{share} times") };
+            let job = Job { line: format!("{words} on base, {times}"), fresh: share > 1, disguised: false, timeout, guard: true };
+            async move { ground.run(&trees.red, part.to_vec(), &job).await }
+        });
+        Ok(futures::future::try_join_all(jobs).await?.into_iter().flatten().collect())
     }
 
     async fn green(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], repeats: usize, words: &str, timeout: Duration) -> Result<Vec<(&'static str, VariantReport)>> {
@@ -244,7 +250,8 @@ impl Judge<'_> {
             .collect();
         let (clear, disguised) = variants.split_at(plain);
         let jobs = [clear, disguised].into_iter().enumerate().flat_map(|(disguised, part)| {
-            part.chunks(part.len().div_ceil(2).max(1)).map(move |chunk| {
+            let sandboxes = if self.harness.builds() { 1 } else { 2 };
+            part.chunks(part.len().div_ceil(sandboxes).max(1)).map(move |chunk| {
                 let chunk = chunk.to_vec();
                 let line = format!("{words} with the patch{}, {} times", if disguised == 1 { ", in disguise" } else { "" }, chunk.len());
                 let job = Job { line, fresh: true, disguised: disguised == 1, timeout, guard: disguised == 0 };

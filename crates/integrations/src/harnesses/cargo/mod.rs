@@ -58,6 +58,9 @@ impl TestHarness for Cargo {
             fails: format!("{path}::{nonce}::breaks"),
         })
     }
+    fn builds(&self) -> bool {
+        true
+    }
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
         run::run(place, batch).await
     }
