@@ -9,8 +9,9 @@ use domain::evidence::{Proof, Verdict};
 use domain::git::{Commit, FileEdit, GitHost, Import, Signature};
 use domain::harness::{Layer, TestHarness};
 use domain::request::RequestKind;
-use domain::sandbox::Provisioner;
+use domain::sandbox::{ExecOutput, Provisioner};
 use domain::{Clock, RepositoryId, Timestamp};
+use engine::layers::{Watcher, Workshop};
 use engine::proof::{ProofConfig, ProofContext, ProofEvent, ProofInput, prove};
 use integrations::git::Git;
 use integrations::{harnesses, secret_scan};
@@ -307,6 +308,60 @@ async fn rust() {
         return;
     }
     check(suite("Rust", include_str!("proof_cases/rust.yml"), Some(rust_layer())).await);
+}
+
+/// Nobody wants to hear of the commands.
+struct Deaf;
+
+#[async_trait::async_trait]
+impl Watcher for Deaf {
+    async fn started(&mut self, _: &str) -> domain::Result<()> {
+        Ok(())
+    }
+    async fn finished(&mut self, _: &str, _: &ExecOutput) -> domain::Result<()> {
+        Ok(())
+    }
+}
+
+/// Set-up as a run does it: a dependency is fetched and built once, and proofs without a network stand on that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rust_with_a_dependency() {
+    if std::env::var_os("ASTRAFORGE_SOAK").is_none() {
+        println!("skipped: it asks the crates registry; `make soak` runs it");
+        return;
+    }
+    let cases: Cases = serde_norway::from_str(include_str!("proof_cases/rust_dependency.yml")).expect("the case parses");
+    let (case, project) = (&cases.cases[0], &cases.projects[&cases.cases[0].project]);
+    let mut ground = Ground::new(None);
+    let id: RepositoryId = ground.context.clock.fresh();
+    let source = ground.dir.path().join("set-up");
+    for (path, text) in &project.files {
+        let path = source.join(path);
+        std::fs::create_dir_all(path.parent().expect("below the source")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    let git = ground.context.git.clone();
+    let branch = git.import(id, Import::Path(source)).await.expect("an import");
+    let base = git.resolve(id, &branch).await.expect("the base");
+    let bundle = "/etc/ssl/certs/ca-certificates.crt".to_string();
+    let workshop = Workshop {
+        git,
+        provisioner: ground.context.provisioner.clone(),
+        harnesses: ground.context.harnesses.clone(),
+        clock: ground.context.clock.clone(),
+        data_dir: ground.dir.path().to_path_buf(),
+        registries: Vec::new(),
+        set_up_env: BTreeMap::from([("CARGO_HTTP_CAINFO".to_string(), bundle)]),
+    };
+    let set_up = workshop.detect(id, &base).await.expect("detection works").expect("a Rust project");
+    let begun = Instant::now();
+    workshop.build(id, &base, &set_up, None, &mut Deaf).await.expect("the layer is built");
+    println!("set-up took {} ms", begun.elapsed().as_millis());
+    ground.layer = workshop.proof_layer(id, &set_up);
+    let begun = Instant::now();
+    let proof = ground.prove(case, project).await;
+    println!("the proof took {} ms", begun.elapsed().as_millis());
+    assert_eq!(proof.verdict, Verdict::Proven, "{:#?}", proof.rules);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

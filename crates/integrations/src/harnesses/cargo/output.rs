@@ -231,13 +231,17 @@ fn without_closures(name: &str) -> String {
     name.to_string()
 }
 
-/// The type of an error that `unwrap`, `expect` or a returning test shows: `ParseIntError { kind: InvalidDigit }`.
+/// The type of an error that `unwrap` or `expect` shows: `a weight: ParseIntError { kind: InvalidDigit }`.
 pub fn error_kind(message: &str) -> Option<String> {
-    let shown = match message.split_once("on an `Err` value: ") {
-        Some((_, shown)) => shown,
-        None => message.rsplit_once(": ").map(|(_, shown)| shown).filter(|_| !message.starts_with("assertion"))?,
-    };
-    kind_of(shown)
+    if message.starts_with("assertion") {
+        return None;
+    }
+    message.match_indices(": ").find_map(|(at, _)| {
+        let shown = &message[at + 2..];
+        let kind = kind_of(shown)?;
+        let rest = &shown[kind.len()..];
+        (rest.is_empty() || rest.starts_with(" {") || rest.starts_with('(')).then_some(kind)
+    })
 }
 
 pub fn kind_of(shown: &str) -> Option<String> {
@@ -278,5 +282,7 @@ mod tests {
         let output = format!("\nrunning 2 tests\n\nfailures:\n\n---- tests::b stdout ----\n{SAID}\nfailures:\n    tests::b\n");
         assert!(sections(&output, &["tests::b"])["tests::b"].contains("panicked at"));
         assert_eq!(error_kind("called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }").as_deref(), Some("ParseIntError"));
+        assert_eq!(error_kind("a weight: ParseIntError { kind: InvalidDigit }").as_deref(), Some("ParseIntError"));
+        assert_eq!(error_kind("attempt to divide by zero: See the manual"), None);
     }
 }

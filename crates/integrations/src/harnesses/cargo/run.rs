@@ -94,6 +94,8 @@ struct Known {
     declared: BTreeSet<String>,
     test_lines: Vec<inline::TestItem>,
     is_test: bool,
+    /// It holds words with which a panic could be played, so what it prints is no evidence of one.
+    plays: bool,
 }
 
 /// One test of one binary.
@@ -187,9 +189,7 @@ impl<'a> Yard<'a> {
                 report = VariantReport::default();
                 continue;
             }
-            if missing && !report.load_errors.is_empty() {
-                return Ok(VariantReport { ended: Ended::BuildFailed, ..report });
-            }
+            // Tests that no longer build on a product that does have noticed something.
             report.ended = Ended::Finished;
             for (binary, tests) in chosen {
                 let ended = self.run_binary(&binary, &tests, variant, &mut report).await?;
@@ -223,16 +223,19 @@ impl<'a> Yard<'a> {
             self.built = Some((arguments, build));
         }
         let Some((_, build)) = &self.built else { return Ok(Some(Ended::BuildFailed)) };
+        let errors = build.errors.clone();
+        let nothing_said = !build.success && errors.is_empty();
         report.load_errors = self.load_errors(build);
-        if !build.errors.is_empty() {
+        if !errors.is_empty() {
             report.log = report.load_errors.iter().map(|e| e.log.as_str()).collect::<Vec<_>>().join("\n");
         }
-        let product_fails = build.errors.iter().any(|e| !e.is_test_target && !self.stands_in_tests(&e.file));
-        Ok((build.binaries.is_empty() && !build.success || product_fails).then_some(Ended::BuildFailed))
-    }
-
-    fn stands_in_tests(&self, file: &str) -> bool {
-        super::files::classify(&self.relative(file, ""), None, None) == FileClass::Test
+        for error in errors.iter().filter(|e| !e.is_test_target) {
+            let known = self.known(&self.relative(&error.file, "")).await?;
+            if !known.is_test && !inline::is_test_line(&known.test_lines, error.line) {
+                return Ok(Some(Ended::BuildFailed));
+            }
+        }
+        Ok(nothing_said.then_some(Ended::BuildFailed))
     }
 
     /// The file with the error, and the root of the crate that lacks its tests because of it.
@@ -319,7 +322,8 @@ impl<'a> Yard<'a> {
             let declared = tests_of::declared(file, &text).into_iter().map(|d| d.id).collect();
             let test_lines = Source::parse(Language::Rust, &text).map(|s| inline::test_items(&s)).unwrap_or_default();
             let is_test = super::files::classify(file, None, None) == FileClass::Test;
-            self.known.insert(file.to_string(), Known { declared, test_lines, is_test });
+            let plays = ["panicked at", "stack backtrace"].iter().any(|words| text.contains(words));
+            self.known.insert(file.to_string(), Known { declared, test_lines, is_test, plays });
         }
         self.known.get(file).ok_or_else(|| Error::internal("a file that was just read is unknown"))
     }
@@ -452,6 +456,9 @@ impl<'a> Yard<'a> {
             }
         }
         let mut seen = Vec::new();
+        if self.known(&test.file).await?.plays {
+            return Ok((chain, seen));
+        }
         for panic in panics.iter().take(20) {
             seen.extend(self.link(panic, folder).await?);
         }
@@ -505,7 +512,8 @@ fn whole() -> Vec<String> {
 
 fn crashed(test: &Chosen, output: &ExecOutput) -> TestResult {
     let text = output.text();
-    let kind = if text.contains("has overflowed its stack") { "stack overflow" } else { "crash" };
+    let overflowed = text.contains("has overflowed its stack");
+    let kind = if overflowed { "stack overflow" } else { "crash" };
     let message = format!("the process ended with signal {}", output.exit.code - 128);
     TestResult {
         id: test.id.clone(),
@@ -513,7 +521,7 @@ fn crashed(test: &Chosen, output: &ExecOutput) -> TestResult {
         file: test.file.clone(),
         outcome: Outcome::Failed,
         duration_ms: 0,
-        chain: vec![Link { kind: kind.to_string(), message, is_check: false, frames: vec![in_test(test)] }],
+        chain: vec![Link { kind: kind.to_string(), message, is_check: overflowed, frames: vec![in_test(test)] }],
         seen: Vec::new(),
         log: output::cut(&text, LOG_MAX),
     }
