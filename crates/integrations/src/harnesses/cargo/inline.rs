@@ -99,7 +99,7 @@ pub fn product_side(old: Option<&str>, new: &str) -> Option<String> {
 
 /// The innermost function around a line.
 pub fn function_at<'t>(source: &'t Source<'_>, at: u32) -> Option<Node<'t>> {
-    below(source.root()).into_iter().filter(|n| n.kind() == "function_item" && line(*n) <= at && at <= last_line(*n)).last()
+    below(source.root()).into_iter().rfind(|n| n.kind() == "function_item" && line(*n) <= at && at <= last_line(*n))
 }
 
 #[cfg(test)]

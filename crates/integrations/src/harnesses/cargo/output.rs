@@ -226,9 +226,8 @@ fn frames(lines: &[&str]) -> Vec<Place> {
 }
 
 fn without_closures(name: &str) -> String {
-    let name = name.split("::{{closure}}").next().unwrap_or(name).split("::{closure#").next().unwrap_or(name);
-    // `<shop::Cart as core::fmt::Display>::fmt` and `<shop::Cart>::total` keep their last part.
-    name.to_string()
+    let name = name.split("::{{closure}}").next().unwrap_or(name);
+    name.split("::{closure#").next().unwrap_or(name).to_string()
 }
 
 /// The type of an error that `unwrap` or `expect` shows: `a weight: ParseIntError { kind: InvalidDigit }`.
