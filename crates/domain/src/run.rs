@@ -125,6 +125,8 @@ pub struct StepRecord {
 #[serde(default)]
 pub struct RunRecord {
     pub steps: Vec<StepRecord>,
+    /// Begins where the request's newest patch stands when it starts: it was asked for by a message about that patch.
+    pub is_follow_up: bool,
     pub base_branch: String,
     pub base_commit: Option<Commit>,
     /// How the repository's tools are set up, once prepared; its digest names the layer.

@@ -2,12 +2,14 @@
 //!
 //! Live delivery is only a wake-up. A reader always reads the table from the last number it saw.
 
+use crate::worker::fenced;
 use crate::{Engine, llm};
 use domain::event::{Event, request_topic};
 use domain::limits;
 use domain::{RequestId, Result, RunId};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use store::queue::{LEASE_LOST, Lease};
 use tokio::sync::{mpsc, oneshot};
 
 /// One event before it has a number: its kind and the fields beside the common ones.
@@ -136,9 +138,9 @@ enum Entry {
 }
 
 impl RunLog {
-    pub fn start(engine: &Engine, request: RequestId, run: RunId) -> Self {
+    pub fn start(engine: &Engine, request: RequestId, run: RunId, lease: Lease) -> Self {
         let (sender, receiver) = mpsc::channel(1024);
-        let writer = Writer { engine: engine.clone(), request, run, left: limits::EVENTS_PER_RUN_MAX };
+        let writer = Writer { engine: engine.clone(), request, run, lease, left: limits::EVENTS_PER_RUN_MAX };
         tokio::spawn(writer.work(receiver));
         RunLog { sender }
     }
@@ -165,6 +167,7 @@ struct Writer {
     engine: Engine,
     request: RequestId,
     run: RunId,
+    lease: Lease,
     left: i64,
 }
 
@@ -207,6 +210,8 @@ impl Writer {
         for attempt in 0..5u32 {
             match self.commit(&drafts).await {
                 Ok(()) => break,
+                // Another worker tells of this run now.
+                Err(error) if error.code == LEASE_LOST => break,
                 Err(error) => {
                     tracing::warn!(run = %self.run, attempt, %error, "events could not be stored yet");
                     tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
@@ -222,7 +227,7 @@ impl Writer {
         if drafts.is_empty() {
             return Ok(());
         }
-        let mut tx = self.engine.store.write().await?;
+        let mut tx = fenced(&self.engine, &self.lease).await?;
         let topic = request_topic(self.request);
         for (kind, payload) in drafts {
             store::events::append(&mut tx, &topic, kind, payload, self.engine.now()).await?;

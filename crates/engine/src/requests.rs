@@ -1,9 +1,10 @@
 //! Requests for work: made by people, by alerts and by follow-up messages; each starts a run in the same transaction.
 
+use crate::runs::Begin;
 use crate::{Engine, events, quotas, repositories, runs, workspaces};
 use domain::incident::{Incident, IncidentState};
 use domain::request::{self, Attachment, ChatMessage, LlmChoice, Request, RequestKind, RequestState};
-use domain::run::{Run, Step};
+use domain::run::{Run, RunStatus};
 use domain::source::Source;
 use domain::workspace::{Permission, Workspace};
 use domain::merge_request::MergeRequest;
@@ -126,11 +127,12 @@ async fn begin(engine: &Engine, tx: &mut store::Tx, request: Request) -> Result<
     };
     store::requests::add_message(tx, request.id, &message).await?;
     events::append(engine, tx, request.id, None, "user_prompt", json!({"message": opening})).await?;
-    runs::enqueue(engine, tx, &request, None).await?;
+    runs::enqueue(engine, tx, &request, Begin::Afresh).await?;
     Ok(())
 }
 
-/// A message about a request; it starts a follow-up run on the same branch.
+/// A message about a request. It starts a follow-up run on the same branch, after the run that is at work; a run that
+/// has not started yet takes it along.
 pub async fn chat(engine: &Engine, user: UserId, id: RequestId, message: String, attachments: Vec<Attachment>) -> Result<RunId> {
     check_prompt("message", &message)?;
     let mut tx = engine.store.write().await?;
@@ -154,10 +156,11 @@ pub async fn follow_up(
     let said = ChatMessage { role: "user".into(), message: message.clone(), attachments, run: None, created_at: engine.now() };
     store::requests::add_message(tx, request.id, &said).await?;
     events::append(engine, tx, request.id, None, "user_message", json!({"message": message})).await?;
-    // The agent goes on from the patch that people talk about, on the base that it was made for.
-    let earlier = store::runs::by_request(tx, request.id).await?;
-    let earlier = earlier.iter().rev().find(|run| run.status.is_final() && !run.record.patch.is_empty());
-    runs::enqueue(engine, tx, request, earlier.map(|run| (run, Step::Reproduce))).await
+    // A run that has not started reads every message when it does.
+    if let Some(waiting) = store::runs::by_request(tx, request.id).await?.into_iter().find(|run| run.status == RunStatus::Queued) {
+        return Ok(waiting.id);
+    }
+    runs::enqueue(engine, tx, request, Begin::FollowUp).await
 }
 
 /// Runs it again from the start, unless a run is already on its way.
@@ -171,7 +174,7 @@ pub async fn execute(engine: &Engine, user: UserId, id: RequestId, llm: Option<L
     let active = store::runs::by_request(&mut tx, id).await?.into_iter().find(|run| !run.status.is_final());
     let run = match active {
         Some(run) => run.id,
-        None => runs::enqueue(engine, &mut tx, &request, None).await?,
+        None => runs::enqueue(engine, &mut tx, &request, Begin::Afresh).await?,
     };
     tx.commit().await?;
     Ok(run)

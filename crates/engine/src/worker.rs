@@ -6,7 +6,7 @@ use crate::{Engine, jobs};
 use domain::job::{Job, back_off_seconds};
 use domain::{Result, WorkerId, limits};
 use std::time::Duration;
-use store::queue::{Beat, Claimed};
+use store::queue::{Beat, Claimed, LEASE_LOST, Lease};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -59,11 +59,11 @@ async fn idle(engine: &Engine, wakes: &mut tokio::sync::broadcast::Receiver<stor
 
 async fn carry(engine: &Engine, claimed: Claimed) {
     let (cancel, cancelled) = watch::channel(claimed.job.cancel_requested);
-    let job = claimed.job.clone();
+    let (job, lease) = (claimed.job.clone(), claimed.lease.clone());
     let last_attempt = job.attempts >= limits::JOB_ATTEMPTS_MAX;
     let mut task = tokio::spawn({
         let engine = engine.clone();
-        async move { jobs::carry_out(&engine, &job, cancelled, last_attempt).await }
+        async move { jobs::carry_out(&engine, &job, &lease, cancelled, last_attempt).await }
     });
     let mut beat = tokio::time::interval(HEARTBEAT);
     let outcome = loop {
@@ -105,6 +105,13 @@ async fn release(engine: &Engine, claimed: &Claimed) {
     }
 }
 
+/// A transaction of whoever holds the lease; `Conflict` with code `lease_lost` once another worker has the job.
+pub async fn fenced(engine: &Engine, lease: &Lease) -> Result<store::Tx> {
+    let mut tx = engine.store.write().await?;
+    store::queue::fence(&mut tx, lease).await?;
+    Ok(tx)
+}
+
 enum Next {
     Done,
     Again(domain::Timestamp),
@@ -113,6 +120,10 @@ enum Next {
 
 async fn settle(engine: &Engine, claimed: &Claimed, outcome: Result<()>, last_attempt: bool) {
     let Job { id, kind, attempts, .. } = &claimed.job;
+    if outcome.as_ref().is_err_and(|error| error.code == LEASE_LOST) {
+        tracing::warn!(job = %id, "the lease was lost; dropping the work");
+        return;
+    }
     let next = match &outcome {
         Ok(()) => Next::Done,
         Err(error) if error.kind.is_passing() && !last_attempt => {

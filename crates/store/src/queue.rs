@@ -10,6 +10,9 @@ use domain::{Error, JobId, Result, Timestamp, WorkerId, WorkspaceId};
 use jiff::SignedDuration;
 use serde_json::Value;
 
+/// The error code of a write that came after the lease.
+pub const LEASE_LOST: &str = "lease_lost";
+
 const COLUMNS: &str = "id, kind, payload, workspace_id, key, priority, attempts, run_at, cancel_requested";
 
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct NewJob {
     pub workspace: Option<WorkspaceId>,
     /// At most one unfinished job has it.
     pub key: Option<String>,
+    /// Of the jobs in a lane one runs at a time, the oldest first.
+    pub lane: Option<String>,
     /// Higher goes first.
     pub priority: i32,
     pub run_at: Timestamp,
@@ -70,11 +75,11 @@ pub struct Depth {
 
 /// The job as queued, or the unfinished one that has the same key.
 pub async fn enqueue(tx: &mut Tx, new: NewJob) -> Result<JobId> {
-    let NewJob { id, kind, payload, workspace, key, priority, run_at } = new;
+    let NewJob { id, kind, payload, workspace, key, lane, priority, run_at } = new;
     tx.note_jobs();
-    let sql = insert("jobs", &format!("{COLUMNS}, state, lease_epoch, error"))
+    let sql = insert("jobs", &format!("{COLUMNS}, state, lease_epoch, error, lane"))
         + " on conflict (key) where state in ('queued', 'running') do nothing returning id";
-    let args = args![id, kind, payload.to_string(), workspace, key.clone(), priority, 0i64, run_at, false, "queued", 0i64, ""];
+    let args = args![id, kind, payload.to_string(), workspace, key.clone(), priority, 0i64, run_at, false, "queued", 0i64, "", lane];
     if let Some((id,)) = tx.maybe::<(uuid::Uuid,)>(sql, args).await? {
         return Ok(JobId(id));
     }
@@ -85,7 +90,7 @@ pub async fn enqueue(tx: &mut Tx, new: NewJob) -> Result<JobId> {
     }
 }
 
-/// The most urgent job that may run now: due or abandoned, of these kinds, in a workspace below its share.
+/// The most urgent job that may run now: due or abandoned, of these kinds, first in its lane, in a workspace below its share.
 pub async fn claim(
     store: &Store,
     worker: WorkerId,
@@ -112,6 +117,9 @@ pub async fn claim(
               and (j.workspace_id is null or $4 > (
                 select count(*) from jobs r
                 where r.workspace_id = j.workspace_id and r.state = 'running' and r.lease_until > $3))
+              and (j.lane is null or not exists (
+                select 1 from jobs o
+                where o.lane = j.lane and o.id <> j.id and (o.state = 'running' or (o.state = 'queued' and o.id < j.id))))
               and j.kind in ({})
             order by j.priority desc, j.run_at, j.id limit 1{lock})
          returning {COLUMNS}, lease_epoch",
@@ -179,13 +187,6 @@ pub async fn abandon_all(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.run("update jobs set lease_until = $1 where state = 'running' and lease_until > $1", args![now]).await
 }
 
-/// When the next waiting job becomes due or the next lease runs out, so that a worker knows how long it may sleep.
-pub async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>> {
-    let (queued,): (Option<At>,) = tx.one("select min(run_at) from jobs where state = 'queued'", args![]).await?;
-    let (leased,): (Option<At>,) = tx.one("select min(lease_until) from jobs where state = 'running'", args![]).await?;
-    Ok([queued, leased].into_iter().flatten().min().map(Timestamp::from))
-}
-
 /// For metrics.
 pub async fn depth(tx: &mut Tx, now: Timestamp) -> Result<Depth> {
     let sql = "select coalesce(sum(case when state = 'queued' and run_at <= $1 then 1 else 0 end), 0),
@@ -216,7 +217,7 @@ fn mine(rows: u64, lease: &Lease) -> Result<()> {
     if rows > 0 {
         return Ok(());
     }
-    Err(Error::conflict(format!("job `{}` was taken over by another worker; nothing was written", lease.job)).code("lease_lost"))
+    Err(Error::conflict(format!("job `{}` was taken over by another worker; nothing was written", lease.job)).code(LEASE_LOST))
 }
 
 #[derive(sqlx::FromRow)]

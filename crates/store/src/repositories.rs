@@ -37,6 +37,12 @@ pub async fn list(tx: &mut Tx, workspaces: &[WorkspaceId]) -> Result<Vec<Reposit
     Ok(rows.into_iter().map(Row::noun).collect())
 }
 
+/// Every repository of the installation, for tidying.
+pub async fn all_ids(tx: &mut Tx) -> Result<Vec<RepositoryId>> {
+    let rows: Vec<(uuid::Uuid,)> = tx.all("select id from repositories order by id", args![]).await?;
+    Ok(rows.into_iter().map(|(id,)| RepositoryId(id)).collect())
+}
+
 /// The encrypted access token; `None` for a repository that needs none.
 pub async fn token(tx: &mut Tx, id: RepositoryId) -> Result<Option<Vec<u8>>> {
     let row: Option<(Option<Vec<u8>>,)> = tx.maybe("select access_token from repositories where id = $1", args![id]).await?;

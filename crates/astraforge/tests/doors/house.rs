@@ -293,6 +293,15 @@ impl House {
         }
     }
 
+    /// Where no run is at work none has a home.
+    pub fn expect_no_homes(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !entries(&self.data.join("runs")).is_empty() {
+            assert!(Instant::now() < deadline, "homes are left: {:?}", entries(&self.data.join("runs")));
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn left(&self, none_alive: bool) -> Vec<String> {
         let living: BTreeSet<u32> = if none_alive { BTreeSet::new() } else { self.server.iter().map(Child::id).collect() };
         let mut left = Vec::new();

@@ -90,6 +90,35 @@ fn proof_is_repeated_on_the_same_patch_and_a_follow_up_keeps_its_merge_request()
     house.expect_nothing_left(false);
 }
 
+#[test]
+fn messages_during_a_run_wait_for_it_and_go_on_from_its_patch() {
+    let Some(house) = House::warm(&with_a_follow_up()) else { return skipped("speak during a run") };
+    let request = house.request(EXAMPLE_PROMPT);
+    let mut log = house.follow(&request, 0);
+    let first = log.until(|e| is_step(e, "patch", "working")).expect("the agent works")["run_id"].clone();
+    let said = |message: &str| {
+        let answer = house.post("/api/chat/", &json!({"request_id": request, "message": message}));
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.json()["run_id"].clone()
+    };
+    let second = said("Once that is done, look at the README.");
+    assert_ne!(second, first, "a run at work has its orders already");
+    assert_eq!(said("I mean: please mention it in the README too."), second, "a run that waits takes further messages along");
+
+    let ends = |run: &Value, e: &Value| is_end(e) && e["run_id"] == *run;
+    let ended = log.until(|e| ends(&first, e)).expect("the first run ends")["seq"].as_i64();
+    let begun = log.until(|e| e["stage"] == "worker" && e["run_id"] == second).expect("the second begins")["seq"].as_i64();
+    assert!(ended < begun);
+    drop(log);
+    let run = house.expect_proven(&request);
+    assert_eq!(run["id"], second);
+    let diff = run["diff"].as_str().expect("a diff");
+    assert!(diff.contains("README.md") && diff.contains("checkout/pricing.py"), "the follow-up goes on from the patch: {diff}");
+    house.expect_whole_log(&request);
+    house.expect_nothing_left(false);
+    house.expect_no_homes();
+}
+
 /// Runs the script to its end, which must be a failure in words that hold the given ones.
 fn fails_with(script: &str, words: &str) {
     let mut house = House::cold(script);

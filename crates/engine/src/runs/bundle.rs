@@ -14,7 +14,7 @@ pub async fn sign(work: &mut Work, input: &ProofInput, proof: &Proof) -> Result<
     let engine = work.engine.clone();
     let diff = engine.git.diff(work.repository.id, &input.base, &input.head).await?;
     let topic = request_topic(work.request.id);
-    let mut tx = engine.store.write().await?;
+    let mut tx = work.write().await?;
     let last = store::events::last(&mut tx, &topic).await?;
     let (seq, head) = last.map_or((0, GENESIS.to_string()), |event| (event.seq, event.hash));
     let facts = Facts {

@@ -1,8 +1,9 @@
 //! Carries out one run, step by step. Every step's outcome is stored before the next begins, so a worker that dies
 //! is replaced and the run goes on from the last finished step.
 
-use super::{agent, prepare, propose, prove, settle_request};
+use super::{agent, follow_up_record, homes, prepare, propose, prove, settle_request};
 use crate::events::RunLog;
+use crate::worker::fenced;
 use crate::{Engine, events, llm};
 use domain::alert::Alert;
 use domain::incident::{Incident, IncidentState};
@@ -13,6 +14,7 @@ use domain::sandbox::Provisioner;
 use domain::{Error, Kind, Result, RunId};
 use serde_json::json;
 use std::sync::Arc;
+use store::queue::Lease;
 use tokio::sync::watch;
 
 /// What the steps share while one worker carries out one run.
@@ -25,6 +27,7 @@ pub struct Work {
     pub repository: Repository,
     pub provisioner: Arc<dyn Provisioner>,
     pub log: RunLog,
+    pub lease: Lease,
     pub cancel: watch::Receiver<bool>,
 }
 
@@ -36,8 +39,8 @@ pub enum Flow {
 }
 
 /// Returns an error only when another attempt may go better; everything else is the run's own outcome.
-pub async fn carry_out(engine: &Engine, id: RunId, cancel: watch::Receiver<bool>, last_attempt: bool) -> Result<()> {
-    let Some(mut work) = Work::load(engine, id, cancel).await? else {
+pub async fn carry_out(engine: &Engine, id: RunId, lease: &Lease, cancel: watch::Receiver<bool>, last_attempt: bool) -> Result<()> {
+    let Some(mut work) = Work::load(engine, id, lease, cancel).await? else {
         return Ok(());
     };
     let outcome = work.steps().await;
@@ -58,8 +61,8 @@ pub async fn carry_out(engine: &Engine, id: RunId, cancel: watch::Receiver<bool>
 }
 
 impl Work {
-    async fn load(engine: &Engine, id: RunId, cancel: watch::Receiver<bool>) -> Result<Option<Work>> {
-        let mut tx = engine.store.write().await?;
+    async fn load(engine: &Engine, id: RunId, lease: &Lease, cancel: watch::Receiver<bool>) -> Result<Option<Work>> {
+        let mut tx = fenced(engine, lease).await?;
         let mut run = match store::runs::get(&mut tx, id).await {
             Ok(run) => run,
             Err(error) if error.kind == Kind::NotFound => return Ok(None),
@@ -77,6 +80,9 @@ impl Work {
         let repository = request.repository.ok_or_else(|| Error::conflict("the request has no repository"))?;
         let repository = store::repositories::get(&mut tx, repository).await?;
         let resumed = run.status == RunStatus::Running;
+        if !resumed && run.record.is_follow_up {
+            run.record = follow_up_record(&mut tx, &request).await?;
+        }
         run.status = RunStatus::Running;
         run.started_at.get_or_insert(engine.now());
         request.become_state(RequestState::Executing)?;
@@ -87,8 +93,8 @@ impl Work {
         events::append(engine, &mut tx, request.id, Some(id), "status", json!({"stage": "worker", "message": message})).await?;
         tx.commit().await?;
         let provisioner = engine.provisioner(&engine.settings.default_provisioner)?;
-        let log = RunLog::start(engine, request.id, id);
-        Ok(Some(Work { engine: engine.clone(), run, request, messages, incident, repository, provisioner, log, cancel }))
+        let log = RunLog::start(engine, request.id, id, lease.clone());
+        Ok(Some(Work { engine: engine.clone(), run, request, messages, incident, repository, provisioner, log, lease: lease.clone(), cancel }))
     }
 
     async fn steps(&mut self) -> Result<()> {
@@ -184,24 +190,29 @@ impl Work {
         self.run.live_since = Some(self.engine.now());
     }
 
+    /// A transaction of whoever holds the run's job: `Conflict` once another worker has it.
+    pub async fn write(&self) -> Result<store::Tx> {
+        fenced(&self.engine, &self.lease).await
+    }
+
     /// Stores the run and an event about it together, after everything logged so far.
     pub async fn save_with(&mut self, kind: &str, fields: serde_json::Value) -> Result<()> {
         self.log.flush().await;
-        let mut tx = self.engine.store.write().await?;
+        let mut tx = self.write().await?;
         store::runs::update(&mut tx, &self.run).await?;
         events::append(&self.engine, &mut tx, self.request.id, Some(self.run.id), kind, fields).await?;
         tx.commit().await
     }
 
     pub async fn save(&mut self) -> Result<()> {
-        let mut tx = self.engine.store.write().await?;
+        let mut tx = self.write().await?;
         store::runs::update(&mut tx, &self.run).await?;
         tx.commit().await
     }
 
     /// Only the line of the moment: it changes often.
     pub async fn save_live(&mut self) -> Result<()> {
-        let mut tx = self.engine.store.write().await?;
+        let mut tx = self.write().await?;
         store::runs::set_live(&mut tx, self.run.id, &self.run.live_line, self.run.live_since).await?;
         tx.commit().await
     }
@@ -223,7 +234,7 @@ impl Work {
         self.run.finished_at = Some(now);
         self.run.live_line = String::new();
         self.run.live_since = None;
-        let mut tx = self.engine.store.write().await?;
+        let mut tx = self.write().await?;
         store::runs::update(&mut tx, &self.run).await?;
         let request = store::requests::get(&mut tx, self.request.id).await?;
         let (kind, fields, state) = match status {
@@ -236,7 +247,9 @@ impl Work {
             self.reopen_incident(&mut tx, &error).await?;
         }
         events::append(&self.engine, &mut tx, self.request.id, Some(self.run.id), kind, fields).await?;
-        tx.commit().await
+        tx.commit().await?;
+        homes::remove(&self.engine, self.run.id).await;
+        Ok(())
     }
 
     async fn reopen_incident(&self, tx: &mut store::Tx, error: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 pub mod agent;
 mod bundle;
 pub mod drive;
+pub mod homes;
 pub mod prepare;
 pub mod propose;
 pub mod prove;
@@ -27,8 +28,18 @@ pub fn job_key(run: RunId) -> String {
     format!("run:{run}")
 }
 
-/// A queued run with its job and event, in the caller's transaction. `from` copies what an earlier run's finished steps left.
-pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, from: Option<(&Run, Step)>) -> Result<RunId> {
+/// Where a new run begins.
+pub enum Begin<'a> {
+    Afresh,
+    /// From what an earlier run left before this step.
+    From(&'a Run, Step),
+    /// From the newest patch that the request has when the run's turn comes.
+    FollowUp,
+}
+
+/// A queued run with its job and event, in the caller's transaction. Runs of one request work one after the other:
+/// they share its branch.
+pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, begin: Begin<'_>) -> Result<RunId> {
     let executor = request.executor.clone().unwrap_or_else(|| engine.settings.default_executor.clone());
     let run = Run {
         id: engine.clock.fresh(),
@@ -44,7 +55,11 @@ pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, fro
         model: request.llm.model.clone().filter(|m| !m.is_empty()).unwrap_or_else(|| engine.model.model.clone()),
         verdict: None,
         error: String::new(),
-        record: record(request, from),
+        record: match begin {
+            Begin::Afresh => record(request, None),
+            Begin::From(run, step) => record(request, Some((run, step))),
+            Begin::FollowUp => RunRecord { is_follow_up: true, ..record(request, None) },
+        },
         created_at: engine.now(),
         started_at: None,
         finished_at: None,
@@ -56,6 +71,7 @@ pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, fro
         payload: json!({"run_id": run.id}),
         workspace: Some(request.workspace),
         key: Some(job_key(run.id)),
+        lane: Some(format!("request:{}", request.id)),
         priority: 0,
         run_at: engine.now(),
     };
@@ -77,6 +93,7 @@ fn record(request: &Request, from: Option<(&Run, Step)>) -> RunRecord {
     if let Some((old, step)) = from {
         record = old.record.clone();
         record.usage = Usage::default();
+        record.is_follow_up = false;
         record.steps.retain(|s| s.name < step);
         if step <= Step::Patch {
             record.agent_turns = 0;
@@ -98,6 +115,13 @@ fn record(request: &Request, from: Option<(&Run, Step)>) -> RunRecord {
         }
     }
     record
+}
+
+/// What a follow-up begins with: the newest patch that people talk about, on the base that it was made for.
+async fn follow_up_record(tx: &mut store::Tx, request: &Request) -> Result<RunRecord> {
+    let earlier = store::runs::by_request(tx, request.id).await?;
+    let earlier = earlier.iter().rev().find(|run| run.status.is_final() && !run.record.patch.is_empty());
+    Ok(record(request, earlier.map(|run| (run, Step::Reproduce))))
 }
 
 /// The run, if the user may do this with it.
@@ -206,7 +230,8 @@ pub async fn retry(engine: &Engine, user: UserId, id: RunId, from: Option<Step>)
         return Err(Error::conflict("this request's merge request is merged; make a new request for further work"));
     }
     let from = from.map(|step| first_possible(&run, step));
-    let new = enqueue(engine, &mut tx, &request, from.map(|step| (&run, step))).await?;
+    let begin = from.map_or(Begin::Afresh, |step| Begin::From(&run, step));
+    let new = enqueue(engine, &mut tx, &request, begin).await?;
     tx.commit().await?;
     Ok(new)
 }

@@ -62,7 +62,7 @@ async fn record(work: &mut Work, proposal: Proposal, reference: String, commit: 
     let base = work.run.record.base_commit.clone().ok_or_else(|| Error::internal("prepare left no base commit"))?;
     let diff = String::from_utf8_lossy(&work.engine.git.diff(work.repository.id, &base, &commit).await?).into_owned();
     let status = if proposal.draft { MergeRequestStatus::Draft } else { MergeRequestStatus::Open };
-    let mut tx = work.engine.store.write().await?;
+    let mut tx = work.write().await?;
     let existing = store::merge_requests::by_request(&mut tx, work.request.id).await?;
     let fresh = existing.is_none();
     let merge_request = match existing {

@@ -199,6 +199,7 @@ fn evidence_key(state: &AppState, run: &Run) -> Option<String> {
 fn detail(run: Run, prompt: String, summary: RunSummary, events: Vec<Value>, key_id: Option<String>) -> RunDetail {
     let RunRecord {
         steps,
+        is_follow_up: _,
         base_branch,
         base_commit,
         set_up: _,
