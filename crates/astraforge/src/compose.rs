@@ -157,16 +157,17 @@ impl Watcher for Printing {
     }
 }
 
-/// What this host lets sandboxes promise, measured now.
-pub async fn doctor(base: &Base) -> Vec<Guarantee> {
-    match local(base, Way::closed()) {
+/// What this host has for sandboxes, with the way to mend what it lacks; then what they can promise here, measured now.
+pub async fn doctor(base: &Base) -> (Vec<Guarantee>, Vec<Guarantee>) {
+    let promises = match local(base, Way::closed()) {
         Ok(local) => local.guarantees().await,
         Err(error) => vec![Guarantee {
             promise: "sandboxes can be made".to_string(),
             state: domain::sandbox::GuaranteeState::Missing,
             detail: error.to_string(),
         }],
-    }
+    };
+    (sandbox::doctor(&toolchains_here()), promises)
 }
 
 pub async fn executors_in_words(base: &Base) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Time and dice, owned by whoever composes the program so that tests can own them instead.
 
+use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -22,4 +23,9 @@ impl dyn Clock {
         self.random(&mut buffer);
         hex::encode(buffer)
     }
+}
+
+/// As file systems keep time, to the second.
+pub fn file_time(at: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(at.as_second().max(0).unsigned_abs())
 }

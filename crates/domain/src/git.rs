@@ -1,7 +1,7 @@
 //! The port to git. Every git process runs where it can see one repository and no credentials.
 
 use crate::diff::FileChange;
-use crate::{RepositoryId, Result};
+use crate::{RepositoryId, Result, Timestamp};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -65,10 +65,11 @@ pub trait GitHost: Send + Sync {
     async fn remove(&self, repository: RepositoryId) -> Result<()>;
     /// A branch, tag or commit to its commit. `NotFound` when it names nothing.
     async fn resolve(&self, repository: RepositoryId, reference: &str) -> Result<Commit>;
-    /// A host folder with the files of the commit, made once and kept until `forget_checkouts`. With `history` it is a clone
+    /// A host folder with the files of the commit, made once and kept while it is used. With `history` it is a clone
     /// whose `HEAD` is a branch at the commit, for an agent; without, bare files. Callers mount it copy-on-write.
     async fn checkout(&self, repository: RepositoryId, commit: &Commit, history: bool) -> Result<PathBuf>;
-    async fn forget_checkouts(&self, repository: RepositoryId, keep: &[Commit]) -> Result<()>;
+    /// Removes checkouts that nobody has asked for since then, and commits that no branch or tag has held for as long.
+    async fn tidy(&self, repository: RepositoryId, unused_since: Timestamp) -> Result<()>;
     /// A file's bytes at a commit.
     async fn file(&self, repository: RepositoryId, commit: &Commit, path: &str) -> Result<Option<Bytes>>;
     /// The commit's file paths.

@@ -46,6 +46,9 @@ pub const LLM_BODY_BYTES_MAX: usize = 32 << 20;
 pub const GIT_PUSH_BYTES_MAX: u64 = 512 << 20;
 pub const GIT_SECONDS_MAX: u64 = 300;
 
+/// Layers and checkouts that no run has asked for, and commits that no branch holds.
+pub const CACHES_KEPT_SECONDS: i64 = 14 * 24 * 3_600;
+
 pub const JOB_ATTEMPTS_MAX: i32 = 5;
 pub const JOB_LEASE_SECONDS: i64 = 30;
 pub const JOBS_PER_WORKSPACE_MAX: i64 = 4;

@@ -5,11 +5,12 @@
 
 use crate::strangers;
 use async_trait::async_trait;
+use domain::clock::file_time;
 use domain::egress::{EgressPolicy, HostPort};
 use domain::git::{Commit, GitHost};
 use domain::harness::{SetUp, TestHarness};
 use domain::sandbox::{Command, EGRESS_PORT, ExecOutput, LAYER, Mount, MountMode, Provisioner, Sandbox, SandboxLimits, SandboxSpec, Workspace};
-use domain::{Clock, Error, RepositoryId, Result, RunId, limits};
+use domain::{Clock, Error, RepositoryId, Result, RunId, Timestamp, limits};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,6 +95,8 @@ impl Workshop {
         }
         let path = self.path(repository, &set_up.digest);
         if path.is_dir() {
+            // A layer's own time says when it was last asked for.
+            let _ = std::fs::File::open(&path).and_then(|folder| folder.set_modified(file_time(self.clock.now())));
             return Ok(Built::FromCache);
         }
         // Built beside its final place and moved there when whole: a crash leaves no half layer under the digest's name.
@@ -155,7 +158,6 @@ impl Workshop {
 
 /// Removes what builders left half-done when their server died. Only while nobody builds: at a server's start.
 pub fn sweep(data_dir: &Path) {
-    let folders = |path: &Path| std::fs::read_dir(path).map(|all| all.flatten().map(|e| e.path()).collect::<Vec<_>>()).unwrap_or_default();
     for half in folders(&data_dir.join("layers")).iter().flat_map(|repository| folders(repository)) {
         if half.extension().is_some()
             && let Err(error) = std::fs::remove_dir_all(&half)
@@ -163,6 +165,23 @@ pub fn sweep(data_dir: &Path) {
             tracing::warn!(folder = %half.display(), %error, "a half-built layer could not be removed");
         }
     }
+}
+
+/// Removes layers that no run has asked for since then.
+pub fn forget(data_dir: &Path, unused_since: Timestamp) {
+    for layer in folders(&data_dir.join("layers")).iter().flat_map(|repository| folders(repository)) {
+        let used = layer.metadata().and_then(|found| found.modified());
+        if layer.extension().is_none()
+            && used.is_ok_and(|used| used < file_time(unused_since))
+            && let Err(error) = std::fs::remove_dir_all(&layer)
+        {
+            tracing::warn!(folder = %layer.display(), %error, "a layer that nobody uses could not be removed");
+        }
+    }
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(path).map(|all| all.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
 }
 
 async fn commands(sandbox: &dyn Sandbox, set_up: &SetUp, watcher: &mut dyn Watcher) -> Result<()> {

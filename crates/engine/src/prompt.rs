@@ -12,8 +12,6 @@ pub struct Brief<'a> {
     pub alert: Option<&'a Alert>,
     /// The conversation so far, oldest first.
     pub messages: &'a [ChatMessage],
-    /// How this repository runs its tests, for a person.
-    pub test_command: &'a str,
     pub language: &'a str,
     /// Unguessable; closes the fences.
     pub nonce: &'a str,
@@ -86,9 +84,6 @@ fn counting_test(out: &mut String, brief: &Brief<'_>) {
          - Leave existing tests, test configuration and CI files as they are.\n\
          - Product code must not know that it is being tested.\n",
     );
-    if !brief.test_command.is_empty() {
-        let _ = writeln!(out, "\nRun the tests with `{}`.", brief.test_command);
-    }
 }
 
 /// The alert in sections, newest frame first, the suspect line marked.

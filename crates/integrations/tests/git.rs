@@ -8,8 +8,9 @@ use domain::forge::Proposal;
 use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
 use domain::repository::Repository;
 use domain::sandbox::{Command, Workspace};
-use domain::{Kind, RepositoryId};
+use domain::{Kind, RepositoryId, Timestamp};
 use integrations::forges;
+use jiff::SignedDuration;
 use house::{git, House};
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
@@ -69,8 +70,13 @@ async fn imports_resolve_and_check_out() {
     place.terminate().await.expect("gone");
     assert_eq!(git(&clone, &["log", "--format=%s"]), "first\n");
 
-    house.git.forget_checkouts(id, &[]).await.expect("forgotten");
+    // What was asked for lately stays; what nobody asked for since goes.
+    let now = Timestamp::now();
+    house.git.tidy(id, now - SignedDuration::from_hours(1)).await.expect("tidied");
+    assert!(clone.exists() && bare.exists());
+    house.git.tidy(id, now + SignedDuration::from_hours(1)).await.expect("tidied");
     assert!(!clone.exists() && !bare.exists());
+    assert_eq!(house.git.resolve(id, "trunk").await.expect("the tip"), tip);
     house.git.remove(id).await.expect("removed");
     assert!(house.git.resolve(id, "trunk").await.is_err());
 }

@@ -4,27 +4,30 @@ use crate::cli::Common;
 use crate::compose;
 use crate::config::Base;
 use anyhow::Result;
-use domain::sandbox::GuaranteeState;
+use domain::sandbox::{Guarantee, GuaranteeState};
 use std::process::ExitCode;
 
 pub async fn run(common: Common) -> Result<ExitCode> {
     let base = Base::open(&common)?;
     println!("data dir   {}", base.data_dir.display());
-    let mut missing = 0;
-    for promise in compose::doctor(&base).await {
-        let mark = match promise.state {
-            GuaranteeState::Holds => "holds     ",
-            GuaranteeState::Missing => {
-                missing += 1;
-                "missing   "
-            }
-            GuaranteeState::Unverified => "unverified",
-        };
-        println!("{mark} {:<42} {}", promise.promise, promise.detail);
-    }
+    let (host, promises) = compose::doctor(&base).await;
+    println!("\nwhat this host has");
+    host.iter().for_each(print);
+    println!("\nwhat a sandbox made just now kept");
+    promises.iter().for_each(print);
     println!();
     for line in compose::executors_in_words(&base).await {
         println!("{line}");
     }
-    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let missing = promises.iter().any(|p| p.state == GuaranteeState::Missing);
+    Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print(finding: &Guarantee) {
+    let mark = match finding.state {
+        GuaranteeState::Holds => "holds",
+        GuaranteeState::Missing => "missing",
+        GuaranteeState::Unverified => "unverified",
+    };
+    println!("{mark:<10} {:<42} {}", finding.promise, finding.detail);
 }

@@ -55,7 +55,7 @@ async fn create_sandbox(work: &mut Work, base: &Commit) -> Result<Arc<dyn Sandbo
     }
     work.log.status("provisioning", format!("creating a {} sandbox", work.provisioner.id())).await;
     let layer = super::prepare::layer(work);
-    let home = work.engine.settings.data_dir.join("runs").join(work.run.id.to_string()).join("home");
+    let home = super::homes::of(&work.engine, work.run.id);
     tokio::fs::create_dir_all(&home).await.map_err(|e| Error::unavailable("the run's home could not be made").because(e))?;
     let mut mounts = layer.mounts;
     mounts.extend(executor.mounts());
@@ -128,13 +128,11 @@ async fn apply_earlier(work: &Work, sandbox: &Arc<dyn Sandbox>) -> Result<()> {
 
 fn brief(work: &Work) -> String {
     let nonce = work.engine.clock.token_hex(8);
-    let project = super::prepare::project_words(work);
     prompt::of(&prompt::Brief {
         request: &work.request,
         alert: work.alert(),
         messages: &work.messages,
-        test_command: &project.test_command,
-        language: &project.language,
+        language: &super::prepare::test_framework(work),
         nonce: &nonce,
         has_earlier_patch: !work.run.record.patch.is_empty(),
         mend: work.run.record.mend.as_deref(),

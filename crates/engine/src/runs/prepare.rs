@@ -15,11 +15,6 @@ use std::time::Instant;
 
 const LOG_BYTES_MAX: usize = 8 << 10;
 
-pub struct ProjectWords {
-    pub language: String,
-    pub test_command: String,
-}
-
 pub async fn step(work: &mut Work) -> Result<String> {
     let base = base_commit(work).await?;
     work.run.record.base_commit = Some(base.clone());
@@ -74,9 +69,9 @@ fn workshop(work: &Work) -> Workshop {
     }
 }
 
-pub fn project_words(work: &Work) -> ProjectWords {
-    let language = harness(work).map_or("in the repository's own test framework".to_string(), |h| h.label().to_string());
-    ProjectWords { language, test_command: String::new() }
+/// What the repository is tested with, in words.
+pub fn test_framework(work: &Work) -> String {
+    harness(work).map_or("in the repository's own test framework".to_string(), |h| h.label().to_string())
 }
 
 pub fn looks_like_a_test(work: &Work, path: &str) -> bool {
@@ -112,7 +107,6 @@ async fn base_commit(work: &Work) -> Result<Commit> {
     })
 }
 
-/// The first framework of the list that recognises the tree.
 /// Tells the run's log what set-up does.
 struct Telling<'a>(&'a mut Work);
 

@@ -3,9 +3,10 @@
 use super::names::{check_branch, shown};
 use super::call::{Call, Place, Reach};
 use super::{checkouts_dir, content, repository_dir, Git};
+use domain::clock::file_time;
 use domain::egress::HostPort;
 use domain::git::{Commit, Import};
-use domain::{Error, RepositoryId, Result};
+use domain::{Error, RepositoryId, Result, Timestamp};
 use std::path::{Path, PathBuf};
 
 const NO_BRANCHES: i32 = 45;
@@ -43,6 +44,7 @@ pub async fn checkout(git: &Git, repository: RepositoryId, commit: &Commit, hist
     let name = checkout_name(commit, history);
     let path = checkouts_dir(&git.data_dir, repository).join(&name);
     if tokio::fs::symlink_metadata(&path).await.is_ok_and(|found| found.is_dir()) {
+        mark_used(&path, git.clock.now());
         return Ok(path);
     }
     // Made under another name and renamed when it is whole; of two that race, one wins and the other's work is dropped.
@@ -78,18 +80,30 @@ pub async fn checkout(git: &Git, repository: RepositoryId, commit: &Commit, hist
     Ok(path)
 }
 
-pub async fn forget_checkouts(git: &Git, repository: RepositoryId, keep: &[Commit]) -> Result<()> {
-    let kept: Vec<String> = keep.iter().flat_map(|commit| [checkout_name(commit, false), checkout_name(commit, true)]).collect();
+pub async fn tidy(git: &Git, repository: RepositoryId, unused_since: Timestamp) -> Result<()> {
     let dir = checkouts_dir(&git.data_dir, repository);
-    let Ok(mut entries) = tokio::fs::read_dir(&dir).await else { return Ok(()) };
+    let mut entries = match tokio::fs::read_dir(&dir).await {
+        Ok(entries) => entries,
+        // Nobody has worked with it yet.
+        Err(_) => return Ok(()),
+    };
     while let Ok(Some(entry)) = entries.next_entry().await {
-        let name = entry.file_name().to_string_lossy().into_owned();
         // Names that start with a dot are being made right now.
-        if !name.starts_with('.') && !kept.contains(&name) {
-            remove_dir(dir.join(name)).await?;
+        let is_whole = !entry.file_name().to_string_lossy().starts_with('.');
+        let used = entry.metadata().await.and_then(|found| found.modified());
+        if is_whole && used.is_ok_and(|used| used < file_time(unused_since)) {
+            remove_dir(entry.path()).await?;
         }
     }
-    Ok(())
+    // Git looks whether there is enough to do.
+    let call = Call::git(["gc", "--auto", "--quiet", &format!("--prune=@{}", unused_since.as_second())]);
+    let call = call.config("gc.auto", "6700").config("gc.autoDetach", "false");
+    git.run(repository, call).await?.checked("tidy the repository").map(drop)
+}
+
+/// A checkout's own time says when it was last asked for; one that can't be marked is made again some day.
+fn mark_used(path: &Path, now: Timestamp) {
+    let _ = std::fs::File::open(path).and_then(|folder| folder.set_modified(file_time(now)));
 }
 
 async fn import_folder(git: &Git, repository: RepositoryId, path: &Path) -> Result<String> {

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use domain::diff::FileChange;
 use domain::git::{Commit, FileEdit, GitHost, GitHttp, GitHttpAnswer, Import, Signature};
 use domain::sandbox::Provisioner;
-use domain::{Clock, RepositoryId, Result};
+use domain::{Clock, RepositoryId, Result, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,8 +71,8 @@ impl GitHost for Git {
     async fn checkout(&self, repository: RepositoryId, commit: &Commit, history: bool) -> Result<PathBuf> {
         copies::checkout(self, repository, commit, history).await
     }
-    async fn forget_checkouts(&self, repository: RepositoryId, keep: &[Commit]) -> Result<()> {
-        copies::forget_checkouts(self, repository, keep).await
+    async fn tidy(&self, repository: RepositoryId, unused_since: Timestamp) -> Result<()> {
+        copies::tidy(self, repository, unused_since).await
     }
     async fn file(&self, repository: RepositoryId, commit: &Commit, path: &str) -> Result<Option<Bytes>> {
         content::file(self, repository, commit, path).await
