@@ -13,11 +13,17 @@ pub struct Package {
 
 pub const GIT: Package = Package { what: "git", apt: &["git"], found: || works("git", &["--version"]) };
 pub const CC: Package = Package { what: "a C compiler and make", apt: &["build-essential"], found: || works("cc", &["--version"]) };
-pub const VENV: Package =
-    Package { what: "Python's venv and pip", apt: &["python3-venv", "python3-pip"], found: || works("python3", &["-c", "import venv, ensurepip"]) };
+pub const VENV: Package = Package {
+    what: "Python's venv and pip",
+    apt: &["python3-venv", "python3-pip"],
+    found: || works("python3", &["-c", "import venv, ensurepip"]),
+};
 pub const NODE: Package = Package { what: "Node.js and npm", apt: &["nodejs", "npm"], found: || works("npm", &["--version"]) };
-pub const CHROMIUM: Package =
-    Package { what: "Chromium", apt: &["chromium"], found: || Path::new("/usr/bin/chromium").exists() || works("chromium", &["--version"]) };
+pub const CHROMIUM: Package = Package {
+    what: "Chromium",
+    apt: &["chromium"],
+    found: || Path::new("/usr/bin/chromium").exists() || works("chromium", &["--version"]),
+};
 pub const POSTGRES: Package = Package { what: "PostgreSQL's server", apt: &["postgresql"], found: || postgres_bin().is_some() };
 
 pub const FOR_DEMO: &[&Package] = &[&GIT, &CC, &VENV, &NODE];
@@ -76,7 +82,8 @@ pub fn works(program: &str, args: &[&str]) -> bool {
 
 /// Debian keeps the server's programs out of PATH.
 fn postgres_bin() -> Option<std::path::PathBuf> {
-    let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|e| e.path().join("bin/initdb")).filter(|p| p.exists()).collect();
+    let mut versions: Vec<_> =
+        std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|e| e.path().join("bin/initdb")).filter(|p| p.exists()).collect();
     versions.sort();
     versions.pop()
 }

@@ -109,15 +109,20 @@ pub fn soak() -> Result<bool> {
     packages::ensure(packages::ALL)?;
     report.step("web: build", || build_web().map(|()| true));
     report.step("rust: long counts", || {
-        let status = Command::new("cargo").args(["test", "--workspace", "--no-fail-fast"]).env("ASTRAFORGE_SOAK", "1").current_dir(root()).status()?;
+        let status = Command::new("cargo")
+            .args(["test", "--workspace", "--no-fail-fast"])
+            .env("ASTRAFORGE_SOAK", "1")
+            .current_dir(root())
+            .status()?;
         Ok(status.success())
     });
     Ok(report.close())
 }
 
 pub fn lint() -> Result<bool> {
+    let shape = cargo(&["fmt", "--all", "--check"])?;
     let rust = cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    Ok(rust && npm(&root().join("web"), &["run", "lint"])?)
+    Ok(shape && rust && npm(&root().join("web"), &["run", "lint"])?)
 }
 
 pub fn build_web() -> Result<()> {
@@ -156,12 +161,14 @@ fn browser(web: &Path) -> Result<bool> {
 fn example() -> Result<bool> {
     let folder = root().join("examples/checkout-service");
     let venv = target_dir().join("example-venv");
-    let run = |program: &Path, args: &[&str]| -> Result<bool> { Ok(Command::new(program).args(args).current_dir(&folder).status()?.success()) };
+    let run =
+        |program: &Path, args: &[&str]| -> Result<bool> { Ok(Command::new(program).args(args).current_dir(&folder).status()?.success()) };
     let python = venv.join("bin/python");
     if !python.exists() && !run(Path::new("python3"), &["-m", "venv", &venv.to_string_lossy()])? {
         return Ok(false);
     }
-    Ok(run(&python, &["-m", "pip", "install", "-q", "-r", "requirements.txt"])? && run(&python, &["-m", "pytest", "-q", "-p", "no:cacheprovider"])?)
+    Ok(run(&python, &["-m", "pip", "install", "-q", "-r", "requirements.txt"])?
+        && run(&python, &["-m", "pytest", "-q", "-p", "no:cacheprovider"])?)
 }
 
 pub fn cargo(args: &[&str]) -> Result<bool> {

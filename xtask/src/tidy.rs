@@ -28,7 +28,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ("engine", &["docker", "gitlab", "github", "codex", "kubernetes", "pytest", "glitchtip"], "engine sees ports, not products"),
     ("server", &["sqlx"], "SQL lives in store"),
     ("store", &["axum"], "HTTP lives in server"),
-    ("domain", &["Timestamp::now", "SystemTime::now", "Instant::now", "std::fs", "std::net", "std::env"], "domain does no IO and reads no clock"),
+    (
+        "domain",
+        &["Timestamp::now", "SystemTime::now", "Instant::now", "std::fs", "std::net", "std::env"],
+        "domain does no IO and reads no clock",
+    ),
     ("llm", &["domain::"], "llm has never heard of us"),
     ("daemon", &["domain::"], "daemon has never heard of us"),
 ];
@@ -39,8 +43,22 @@ const MAY_READ_ENVIRONMENT: &[&str] = &["astraforge", "xtask"];
 const LINES_MAX: usize = 800;
 
 const LICENCES: &[&str] = &[
-    "MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "0BSD", "Unlicense", "CC0-1.0", "Unicode-3.0", "BSL-1.0", "CDLA-Permissive-2.0",
-    "MPL-2.0", "bzip2-1.0.6", "Apache-2.0 WITH LLVM-exception",
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "Unlicense",
+    "CC0-1.0",
+    "Unicode-3.0",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "MPL-2.0",
+    "bzip2-1.0.6",
+    "Apache-2.0 WITH LLVM-exception",
 ];
 
 pub fn run() -> Result<bool> {
@@ -105,7 +123,8 @@ fn licences(metadata: &Value, complaints: &mut Vec<String>) {
 }
 
 fn shipped(metadata: &Value) -> BTreeSet<String> {
-    let nodes: BTreeMap<&str, &Value> = metadata["resolve"]["nodes"].as_array().into_iter().flatten().map(|n| (text(&n["id"]), n)).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        metadata["resolve"]["nodes"].as_array().into_iter().flatten().map(|n| (text(&n["id"]), n)).collect();
     let start = packages(metadata).find(|p| p["name"] == "astraforge").map(|p| text(&p["id"])).unwrap_or_default();
     let mut seen = BTreeSet::new();
     let mut open = vec![start];
@@ -158,7 +177,11 @@ fn source(name: &str, file: &Path, complaints: &mut Vec<String>) -> Result<()> {
             }
         }
     }
-    if !MAY_READ_ENVIRONMENT.contains(&name) && name != "daemon" && name != "sandbox" && code.lines().any(|l| without_texts(l).contains("env::var")) {
+    if !MAY_READ_ENVIRONMENT.contains(&name)
+        && name != "daemon"
+        && name != "sandbox"
+        && code.lines().any(|l| without_texts(l).contains("env::var"))
+    {
         complaints.push(format!("{shown}: only the binary reads the environment"));
     }
     unsafe_blocks(name, &shown.to_string(), code, complaints);
@@ -198,7 +221,8 @@ fn claims(complaints: &mut Vec<String>) -> Result<()> {
     }
     for row in text.lines().filter(|l| l.starts_with("| ")).skip(1) {
         let Some(test) = row.split('|').nth(3).map(|c| c.trim().trim_matches('`')) else { continue };
-        if !test.is_empty() && !test.starts_with("--") && test != "test" && !tests.contains(&format!("fn {test}(")) && !tests.contains(test) {
+        if !test.is_empty() && !test.starts_with("--") && test != "test" && !tests.contains(&format!("fn {test}(")) && !tests.contains(test)
+        {
             complaints.push(format!("docs/security/claims.md names the test `{test}`, which does not exist"));
         }
     }

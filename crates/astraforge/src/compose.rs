@@ -4,12 +4,12 @@ use crate::clock::SystemClock;
 use crate::config::{self, Base, Lookup, ServeConfig};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use domain::egress::{BoxStream, Door, Doors, Peer};
 use domain::evidence::Proof;
 use domain::git::{Commit, GitHost, Import};
 use domain::request::RequestKind;
-use domain::{Clock, RepositoryId};
-use domain::egress::{BoxStream, Door, Doors, Peer};
 use domain::sandbox::{ExecOutput, Guarantee, Provisioner};
+use domain::{Clock, RepositoryId};
 use engine::egress::Decisions;
 use engine::layers::{Watcher, Workshop};
 use engine::proof::{self, ProofContext, ProofInput};
@@ -100,7 +100,9 @@ pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is
     let (base, head) = (Commit::parse(base)?, Commit::parse(head)?);
     git.init(repository, "main").await?;
     git.import(repository, Import::Path(repo.canonicalize()?)).await?;
-    let diff = git.diff(repository, &base, &head).await.context("the repository lacks the base or the patch commit; check the merge request's branch out there, since only local branches are read")?;
+    let diff = git.diff(repository, &base, &head).await.context(
+        "the repository lacks the base or the patch commit; check the merge request's branch out there, since only local branches are read",
+    )?;
     anyhow::ensure!(is_about(&diff), "the repository's diff between these commits is not the one that was signed");
     let (registries, set_up_env) = config::host_registries(&Lookup::open(None)?);
     let workshop = Workshop {
@@ -191,7 +193,9 @@ fn lock(data_dir: &Path) -> Result<File> {
 }
 
 async fn connect(base: &Base) -> Result<Store> {
-    Store::connect(StoreConfig::new(base.database_url.clone())).await.map_err(|error| anyhow::anyhow!("the database can't be used: {error}"))
+    Store::connect(StoreConfig::new(base.database_url.clone()))
+        .await
+        .map_err(|error| anyhow::anyhow!("the database can't be used: {error}"))
 }
 
 fn toolchains_here() -> Vec<toolchains::Toolchain> {
@@ -243,7 +247,14 @@ fn local(base: &Base, way: Way) -> Result<Arc<dyn Provisioner>> {
 /// Only when somebody asked for it by name: it isolates nothing.
 fn unsafe_process(base: &Base, way: Way) -> Result<Arc<dyn Provisioner>> {
     tracing::warn!("sandboxes are plain processes: whatever an agent does, it does as this user");
-    let config = UnsafeProcessConfig { data_dir: base.data_dir.clone(), toolchains: toolchains_here(), astrad: ASTRAD, doors: way.doors, allow_cidrs: way.allow_cidrs, witness: way.witness };
+    let config = UnsafeProcessConfig {
+        data_dir: base.data_dir.clone(),
+        toolchains: toolchains_here(),
+        astrad: ASTRAD,
+        doors: way.doors,
+        allow_cidrs: way.allow_cidrs,
+        witness: way.witness,
+    };
     Ok(Arc::new(UnsafeProcess::new(config)?))
 }
 
@@ -264,7 +275,8 @@ fn model(config: &ServeConfig) -> Result<ModelRoute> {
                 proxy_url: lookup.text("LLM_HTTP_PROXY"),
                 ..providers::Settings::default()
             };
-            let provider = providers::build(id, settings).map_err(|error| anyhow::anyhow!("the model provider `{id}` can't be used: {error}"))?;
+            let provider =
+                providers::build(id, settings).map_err(|error| anyhow::anyhow!("the model provider `{id}` can't be used: {error}"))?;
             let model = lookup.text("LLM_MODEL").unwrap_or_else(|| MODEL_DEFAULT.to_string());
             Ok(ModelRoute { provider, provider_id: id.to_string(), model, scripted: false })
         }
@@ -347,7 +359,9 @@ fn settings(base: &Base, provisioners: &[Arc<dyn Provisioner>], public_url: Stri
     let provisioner = match lookup.text("PROVISIONER").as_deref() {
         None => provisioners[0].id().to_string(),
         Some(word) if provisioners.iter().any(|p| p.id() == word) => word.to_string(),
-        Some(word) => bail!("PROVISIONER is `{word}`; this version has: {}", provisioners.iter().map(|p| p.id()).collect::<Vec<_>>().join(", ")),
+        Some(word) => {
+            bail!("PROVISIONER is `{word}`; this version has: {}", provisioners.iter().map(|p| p.id()).collect::<Vec<_>>().join(", "))
+        }
     };
     let plan_limits = match lookup.text("WORKSPACE_QUOTAS") {
         Some(text) => serde_json::from_str(&text).context("WORKSPACE_QUOTAS is no JSON object")?,
@@ -363,7 +377,9 @@ fn settings(base: &Base, provisioners: &[Arc<dyn Provisioner>], public_url: Stri
         allow_all_users: lookup.flag("AUTH_ALLOW_ALL_USERS", false)?,
         billing_enabled: lookup.flag("BILLING_ENABLED", !self_hosted)?,
         quotas_enabled: lookup.flag("WORKSPACE_QUOTAS_ENABLED", !self_hosted)?,
-        default_plan: lookup.text("DEFAULT_WORKSPACE_PLAN").unwrap_or_else(|| if self_hosted { "self_hosted" } else { "trial" }.to_string()),
+        default_plan: lookup
+            .text("DEFAULT_WORKSPACE_PLAN")
+            .unwrap_or_else(|| if self_hosted { "self_hosted" } else { "trial" }.to_string()),
         plan_limits,
         default_provisioner: provisioner,
         default_executor: executor.unwrap_or_else(|| "native".to_string()),

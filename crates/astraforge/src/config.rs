@@ -34,7 +34,8 @@ impl Lookup {
             }
         }
         if let Some(path) = std::env::var_os("ASTRAFORGE_ENV_FILE") {
-            let text = fs::read_to_string(&path).with_context(|| format!("ASTRAFORGE_ENV_FILE names {}, which can't be read", Path::new(&path).display()))?;
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("ASTRAFORGE_ENV_FILE names {}, which can't be read", Path::new(&path).display()))?;
             for (name, value) in text.lines().filter_map(env_line) {
                 file.entry(name).or_insert(value);
             }
@@ -67,7 +68,8 @@ fn env_line(line: &str) -> Option<(String, String)> {
     let line = line.trim().trim_start_matches("export ").trim();
     let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
     let value = value.trim();
-    let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')));
+    let bare =
+        value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).or_else(|| value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')));
     Some((name.trim().to_string(), bare.unwrap_or(value).to_string()))
 }
 
@@ -116,7 +118,9 @@ fn secret_key(lookup: &Lookup, data_dir: &Path) -> Result<Vec<u8>> {
     if let Some(given) = lookup.text("SECRET_KEY") {
         let lower = given.to_lowercase();
         if given.len() < SECRET_KEY_CHARS_MIN || REFUSED_KEYS.iter().any(|known| lower.contains(known)) {
-            bail!("SECRET_KEY is a published default or shorter than {SECRET_KEY_CHARS_MIN} characters; leave it out to have one made, or give a random one");
+            bail!(
+                "SECRET_KEY is a published default or shorter than {SECRET_KEY_CHARS_MIN} characters; leave it out to have one made, or give a random one"
+            );
         }
         return Ok(given.into_bytes());
     }

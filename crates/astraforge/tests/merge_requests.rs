@@ -20,8 +20,8 @@ use server::{AppState, ServerConfig};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::{Store, StoreConfig};
 use store::workspaces::Numbered;
+use store::{Store, StoreConfig};
 use uuid::Uuid;
 
 struct WallClock;
@@ -75,7 +75,8 @@ impl House {
     }
 
     async fn call(&self, who: &Person, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut request = axum::http::Request::builder().method(method).uri(path).header("host", &self.address).header("x-api-key", &who.key);
+        let mut request =
+            axum::http::Request::builder().method(method).uri(path).header("host", &self.address).header("x-api-key", &who.key);
         let body = match body {
             Some(body) => {
                 request = request.header("content-type", "application/json");
@@ -98,7 +99,8 @@ async fn engine(data_dir: &Path, public_url: String) -> Engine {
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
     let provisioner = Arc::new(sandbox::testkit::local(data_dir, None).expect("sandboxes work here"));
     let git: Arc<dyn domain::git::GitHost> = Arc::new(Git::new(data_dir, provisioner.clone(), clock.clone()).expect("a data dir"));
-    let means = forges::Means { git: git.clone(), clock: clock.clone(), author_name: "AstraForge".into(), author_email: "bot@example.com".into() };
+    let means =
+        forges::Means { git: git.clone(), clock: clock.clone(), author_name: "AstraForge".into(), author_email: "bot@example.com".into() };
     let script = llm::providers::Settings { script: Some("[]".into()), ..Default::default() };
     let url = format!("sqlite://{}/test.db", data_dir.display());
     Engine::new(Parts {
@@ -160,7 +162,11 @@ async fn git(dir: &Path, args: &[&str]) -> Result<String, String> {
         .output()
         .await
         .expect("git runs");
-    if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 /// A folder with one commit, linked as `shop`.
@@ -196,7 +202,8 @@ async fn proposed(house: &House, owner: &Person, link: &Value, verdict: Verdict)
     let request = requests::create(engine, owner.user.id, new).await.expect("a request");
     let base = engine.git.resolve(id, "main").await.expect("the tip");
     let author = Signature { name: "AstraForge".into(), email: "bot@example.com".into(), at: 1_700_000_000 };
-    let edit = FileEdit { path: "app.py".into(), content: Some("def total(items):\n    return sum(items or [])\n".into()), executable: false };
+    let edit =
+        FileEdit { path: "app.py".into(), content: Some("def total(items):\n    return sum(items or [])\n".into()), executable: false };
     let commit = engine.git.commit_files(id, &base, &[edit], "Fix", &author).await.expect("a commit");
     let mut tx = engine.store.write().await.expect("a transaction");
     let repository = store::repositories::get(&mut tx, id).await.expect("the link");
@@ -308,11 +315,21 @@ async fn people_decide_and_the_forge_merges() {
     let (status, seen) = house.call(&owner, "GET", &at(""), None).await;
     assert_eq!(status, 200, "{seen}");
     assert_eq!(
-        (&seen["status"], &seen["verdict"], &seen["can_merge"], &seen["what_broke"], &seen["additions"], &seen["files_changed"], &seen["repository"]),
+        (
+            &seen["status"],
+            &seen["verdict"],
+            &seen["can_merge"],
+            &seen["what_broke"],
+            &seen["additions"],
+            &seen["files_changed"],
+            &seen["repository"]
+        ),
         (&json!("DRAFT"), &json!("unproven"), &json!(false), &json!("`total` broke"), &json!(1), &json!(1), &json!("shop"))
     );
     assert_eq!(seen["ref"], json!(format!("http://{}/merge-requests/{}", house.address, mr.id)));
-    for (method, act, body) in [("GET", "", None), ("POST", "approve/", None), ("POST", "merge/", None), ("POST", "override/", Some(json!({"reason": "mine"})))] {
+    for (method, act, body) in
+        [("GET", "", None), ("POST", "approve/", None), ("POST", "merge/", None), ("POST", "override/", Some(json!({"reason": "mine"})))]
+    {
         assert_eq!(house.call(&stranger, method, &at(act), body).await.0, 404, "{act}");
     }
 
@@ -321,7 +338,11 @@ async fn people_decide_and_the_forge_merges() {
     assert_eq!(house.call(&owner, "POST", &at("merge/"), None).await.0, 409);
     assert_eq!(house.call(&owner, "POST", &at("override/"), Some(json!({"reason": " "}))).await.0, 400);
     let (status, seen) = house.call(&owner, "POST", &at("override/"), Some(json!({"reason": "checked by hand"}))).await;
-    assert_eq!((status, &seen["override"]["by"], &seen["can_merge"], &seen["status"]), (200, &json!("ada"), &json!(true), &json!("OPEN")), "{seen}");
+    assert_eq!(
+        (status, &seen["override"]["by"], &seen["can_merge"], &seen["status"]),
+        (200, &json!("ada"), &json!(true), &json!("OPEN")),
+        "{seen}"
+    );
     assert_eq!(house.call(&owner, "POST", &at("merge/"), None).await.0, 409, "nobody approved it");
 
     // Reading along: marks and comments, sent to the agent as one message.
@@ -335,7 +356,10 @@ async fn people_decide_and_the_forge_merges() {
     assert!(said.messages.last().expect("a message").message.contains("`app.py`, line 2:\nWhy not"));
 
     let (status, seen) = house.call(&owner, "POST", &at("approve/"), None).await;
-    assert_eq!((status, &seen["approved_by"], &seen["reviewed"], &seen["comments"][0]["sent"]), (200, &json!("ada"), &json!(["app.py"]), &json!(true)));
+    assert_eq!(
+        (status, &seen["approved_by"], &seen["reviewed"], &seen["comments"][0]["sent"]),
+        (200, &json!("ada"), &json!(["app.py"]), &json!(true))
+    );
     let (status, seen) = house.call(&owner, "POST", &at("merge/"), None).await;
     assert_eq!((status, &seen["status"]), (200, &json!("MERGED")), "{seen}");
     let tip = house.engine.git.resolve(mr.repository, "main").await.expect("the tip");

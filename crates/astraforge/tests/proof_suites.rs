@@ -169,22 +169,35 @@ impl Ground {
             let old = edits.get(path).cloned().flatten().or_else(|| files.get(path).cloned()).unwrap_or_default();
             edits.insert(path.clone(), Some(format!("{old}{more}")));
         }
-        let edits: Vec<FileEdit> = edits
-            .into_iter()
-            .map(|(path, text)| FileEdit { path, content: text.map(Bytes::from), executable: false })
-            .collect();
+        let edits: Vec<FileEdit> =
+            edits.into_iter().map(|(path, text)| FileEdit { path, content: text.map(Bytes::from), executable: false }).collect();
         let author = Signature { name: "Agent".into(), email: "agent@example.com".into(), at: 1_700_000_000 };
         let mut head = self.context.git.commit_files(id, base, &edits, "the patch", &author).await.expect("the patch commits");
         if !case.diff.is_empty() {
-            head = self.context.git.commit_patch(id, &head, &Bytes::from(case.diff.clone()), "more", &author).await.expect("the raw patch commits");
+            head = self
+                .context
+                .git
+                .commit_patch(id, &head, &Bytes::from(case.diff.clone()), "more", &author)
+                .await
+                .expect("the raw patch commits");
         }
         head
     }
 }
 
 fn alert(incident: &Incident) -> Alert {
-    let frame = |(file, function): &(String, String)| Frame { filename: file.clone(), function: function.clone(), in_app: true, ..Frame::default() };
-    let exception = Exception { kind: incident.kind.clone(), value: incident.value.clone(), frames: incident.frames.iter().map(frame).collect(), ..Exception::default() };
+    let frame = |(file, function): &(String, String)| Frame {
+        filename: file.clone(),
+        function: function.clone(),
+        in_app: true,
+        ..Frame::default()
+    };
+    let exception = Exception {
+        kind: incident.kind.clone(),
+        value: incident.value.clone(),
+        frames: incident.frames.iter().map(frame).collect(),
+        ..Exception::default()
+    };
     Alert { title: incident.kind.clone(), exceptions: vec![exception], ..Alert::default() }
 }
 
@@ -213,7 +226,8 @@ async fn suite(language: &str, text: &str, layer: Option<Layer>) -> Score {
         let proven = proof.verdict == Verdict::Proven && !(proof.is_new_behaviour && !case.feature);
         let codes = proof.codes().join(",");
         println!("{:6} ms  {:14} {:24} {}", ms, proof.verdict.word(), codes, case.name);
-        let told = || proof.rules.iter().map(|r| format!("      {:?} {:?}: {}\n", r.rule, r.state, r.detail)).collect::<String>() + &proof.reason;
+        let told =
+            || proof.rules.iter().map(|r| format!("      {:?} {:?}: {}\n", r.rule, r.state, r.detail)).collect::<String>() + &proof.reason;
         if case.expect == "proven" {
             score.honest += 1;
             score.honest_ms.push(ms);
@@ -256,7 +270,12 @@ fn check(score: Score) {
 
 /// Layers outlive the tests: making one asks a registry.
 fn layers() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies two folders deep").join("target").join("proof-layers");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the crate lies two folders deep")
+        .join("target")
+        .join("proof-layers");
     std::fs::create_dir_all(&folder).expect("a folder for layers");
     folder
 }
@@ -271,7 +290,11 @@ fn python_layer() -> Layer {
     if !path.join("ready").exists() {
         let venv = path.join("venv");
         let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
-        shell(&format!("rm -rf {0} && {python} -m venv {1} && {1}/bin/pip install -q --disable-pip-version-check pytest && touch {0}/ready", path.display(), venv.display()));
+        shell(&format!(
+            "rm -rf {0} && {python} -m venv {1} && {1}/bin/pip install -q --disable-pip-version-check pytest && touch {0}/ready",
+            path.display(),
+            venv.display()
+        ));
     }
     let env = BTreeMap::from([
         ("VIRTUAL_ENV".to_string(), "/layer/venv".to_string()),

@@ -1,7 +1,7 @@
 //! Time and dice, owned by whoever composes the program so that tests can own them instead.
 
-use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
+use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 pub trait Clock: Send + Sync {

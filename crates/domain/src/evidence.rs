@@ -36,8 +36,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Rule; 6] =
-        [Rule::Guardrails, Rule::Red, Rule::Green, Rule::NoRegression, Rule::Strength, Rule::NothingUpItsSleeve];
+    pub const ALL: [Rule; 6] = [Rule::Guardrails, Rule::Red, Rule::Green, Rule::NoRegression, Rule::Strength, Rule::NothingUpItsSleeve];
     pub fn word(self) -> &'static str {
         match self {
             Rule::Guardrails => "guardrails",

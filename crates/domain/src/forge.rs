@@ -1,8 +1,8 @@
 //! The port to where merge requests live.
 
+use crate::Result;
 use crate::git::Commit;
 use crate::repository::Repository;
-use crate::Result;
 use async_trait::async_trait;
 
 /// What is proposed; the same source branch always means the same merge request.

@@ -75,9 +75,23 @@ pub trait GitHost: Send + Sync {
     /// The commit's file paths.
     async fn files(&self, repository: RepositoryId, commit: &Commit) -> Result<Vec<String>>;
     /// Applies a `git diff --binary` patch to `base` without a work tree and commits the result; moves no ref.
-    async fn commit_patch(&self, repository: RepositoryId, base: &Commit, patch: &Bytes, message: &str, author: &Signature) -> Result<Commit>;
+    async fn commit_patch(
+        &self,
+        repository: RepositoryId,
+        base: &Commit,
+        patch: &Bytes,
+        message: &str,
+        author: &Signature,
+    ) -> Result<Commit>;
     /// `base` with some files replaced or removed; moves no ref. Used for the mixtures that proof runs on.
-    async fn commit_files(&self, repository: RepositoryId, base: &Commit, files: &[FileEdit], message: &str, author: &Signature) -> Result<Commit>;
+    async fn commit_files(
+        &self,
+        repository: RepositoryId,
+        base: &Commit,
+        files: &[FileEdit],
+        message: &str,
+        author: &Signature,
+    ) -> Result<Commit>;
     /// What differs, with whole old and new contents.
     async fn changes(&self, repository: RepositoryId, from: &Commit, to: &Commit) -> Result<Vec<FileChange>>;
     /// A unified diff with git headers and three lines of context, binary files as `GIT binary patch`.

@@ -98,7 +98,9 @@ impl MergeRequest {
     pub fn check_mergeable(&self) -> Result<()> {
         match self.status {
             MergeRequestStatus::Merged => return Err(Error::conflict(format!("merge request !{} is merged already", self.number))),
-            MergeRequestStatus::Closed => return Err(Error::conflict(format!("merge request !{} is closed; reopen it by a follow-up run", self.number))),
+            MergeRequestStatus::Closed => {
+                return Err(Error::conflict(format!("merge request !{} is closed; reopen it by a follow-up run", self.number)));
+            }
             MergeRequestStatus::Open | MergeRequestStatus::Draft => {}
         }
         if !self.is_ready() {

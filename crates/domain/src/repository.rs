@@ -28,5 +28,8 @@ pub fn check_local_name(name: &str) -> Result<()> {
     if fine {
         return Ok(());
     }
-    Err(Error::field("repository", "a local repository's name has letters, digits, `.`, `_` and `-`, and does not start with a dot or end in `.git`"))
+    Err(Error::field(
+        "repository",
+        "a local repository's name has letters, digits, `.`, `_` and `-`, and does not start with a dot or end in `.git`",
+    ))
 }

@@ -41,8 +41,7 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    pub const ALL: [RunStatus; 5] =
-        [RunStatus::Queued, RunStatus::Running, RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled];
+    pub const ALL: [RunStatus; 5] = [RunStatus::Queued, RunStatus::Running, RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled];
     pub fn word(self) -> &'static str {
         match self {
             RunStatus::Queued => "queued",
@@ -81,8 +80,7 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Step; 7] =
-        [Step::Alert, Step::Prepare, Step::Reproduce, Step::Patch, Step::Prove, Step::Propose, Step::Watch];
+    pub const ALL: [Step; 7] = [Step::Alert, Step::Prepare, Step::Reproduce, Step::Patch, Step::Prove, Step::Propose, Step::Watch];
     pub fn word(self) -> &'static str {
         match self {
             Step::Alert => "alert",

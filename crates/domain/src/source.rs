@@ -54,4 +54,3 @@ pub trait AlertSource: Send + Sync {
     /// An empty list means "received, nothing to do" (a test ping, an uptime note).
     fn parse(&self, delivery: &Delivery<'_>) -> Result<Vec<Alert>>;
 }
-

@@ -1,10 +1,10 @@
 //! One turn of an agent in a sandbox: what it is given, what it says while it works, what it leaves.
 
+use crate::Result;
 use crate::egress::{Doors, Peer};
 use crate::sandbox::{Mount, Sandbox};
 use crate::secret::Secret;
 use crate::usage::Usage;
-use crate::Result;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -81,18 +81,47 @@ pub enum TurnEnd {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum AgentEvent {
-    Message { text: String },
-    Thinking { text: String },
-    CommandStarted { id: String, command: String, cwd: String },
+    Message {
+        text: String,
+    },
+    Thinking {
+        text: String,
+    },
+    CommandStarted {
+        id: String,
+        command: String,
+        cwd: String,
+    },
     /// A piece of output, at most 16 KiB.
-    CommandOutput { id: String, text: String },
-    CommandFinished { id: String, command: String, exit_code: i32, duration_ms: u64, output: String },
-    FileChanged { path: String, diff: String },
+    CommandOutput {
+        id: String,
+        text: String,
+    },
+    CommandFinished {
+        id: String,
+        command: String,
+        exit_code: i32,
+        duration_ms: u64,
+        output: String,
+    },
+    FileChanged {
+        path: String,
+        diff: String,
+    },
     /// Any other tool, such as a search.
-    Tool { name: String, summary: String },
-    Plan { items: Vec<PlanItem> },
-    Retry { message: String },
-    Note { text: String },
+    Tool {
+        name: String,
+        summary: String,
+    },
+    Plan {
+        items: Vec<PlanItem>,
+    },
+    Retry {
+        message: String,
+    },
+    Note {
+        text: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -193,14 +193,8 @@ pub async fn create_key(engine: &Engine, user: UserId, name: &str) -> Result<(Ap
     let mut bytes = [0u8; 32];
     engine.clock.random(&mut bytes);
     let raw = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let key = ApiKey {
-        id: engine.clock.fresh(),
-        user,
-        name: name.to_string(),
-        created_at: engine.now(),
-        last_used_at: None,
-        is_active: true,
-    };
+    let key =
+        ApiKey { id: engine.clock.fresh(), user, name: name.to_string(), created_at: engine.now(), last_used_at: None, is_active: true };
     let mut tx = engine.store.write().await?;
     let active = store::api_keys::list(&mut tx, user).await?.iter().filter(|k| k.is_active).count() as i64;
     if active >= limits::API_KEYS_PER_USER_MAX {

@@ -9,7 +9,9 @@ use domain::clock::file_time;
 use domain::egress::{EgressPolicy, HostPort};
 use domain::git::{Commit, GitHost};
 use domain::harness::{SetUp, TestHarness};
-use domain::sandbox::{Command, EGRESS_PORT, ExecOutput, LAYER, Mount, MountMode, Provisioner, Sandbox, SandboxLimits, SandboxSpec, Workspace};
+use domain::sandbox::{
+    Command, EGRESS_PORT, ExecOutput, LAYER, Mount, MountMode, Provisioner, Sandbox, SandboxLimits, SandboxSpec, Workspace,
+};
 use domain::{Clock, Error, RepositoryId, Result, RunId, Timestamp, limits};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,7 +91,14 @@ impl Workshop {
         self.data_dir.join("layers").join(repository.to_string()).join(digest)
     }
 
-    pub async fn build(&self, repository: RepositoryId, base: &Commit, set_up: &SetUp, run: Option<RunId>, watcher: &mut dyn Watcher) -> Result<Built> {
+    pub async fn build(
+        &self,
+        repository: RepositoryId,
+        base: &Commit,
+        set_up: &SetUp,
+        run: Option<RunId>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Built> {
         if set_up.commands.is_empty() {
             return Ok(Built::Nothing);
         }

@@ -106,7 +106,14 @@ pub fn run_secrets(engine: &Engine, run: RunId) -> Vec<String> {
 }
 
 /// One model call from inside a sandbox: checked, counted, passed on.
-pub async fn call(engine: &Engine, peer: Peer, dialect: Dialect, bearer: Option<&str>, headers: Vec<(String, String)>, body: Bytes) -> Answer {
+pub async fn call(
+    engine: &Engine,
+    peer: Peer,
+    dialect: Dialect,
+    bearer: Option<&str>,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+) -> Answer {
     match admit(engine, peer, dialect, bearer, body).await {
         Ok((body, hold)) => pass_on(engine, dialect, headers, body, hold).await,
         Err(refusal) => Answer::Refused(refusal::render(dialect, &refusal)),

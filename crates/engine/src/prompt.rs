@@ -35,7 +35,10 @@ pub fn of(brief: &Brief<'_>) -> String {
     }
     counting_test(&mut out, brief);
     if let Some(mend) = brief.mend {
-        let _ = write!(out, "\n## Your last patch is not proven yet\n\nThe patch is in the tree. Our runner refused it:\n\n{mend}\n\nMend exactly that.\n");
+        let _ = write!(
+            out,
+            "\n## Your last patch is not proven yet\n\nThe patch is in the tree. Our runner refused it:\n\n{mend}\n\nMend exactly that.\n"
+        );
     }
     out.push_str(ENDING);
     cut(out)
@@ -89,12 +92,9 @@ fn counting_test(out: &mut String, brief: &Brief<'_>) {
 /// The alert in sections, newest frame first, the suspect line marked.
 fn describe(out: &mut String, alert: &Alert) {
     let _ = writeln!(out, "{}", alert.headline());
-    for (name, value) in [
-        ("release", &alert.release),
-        ("environment", &alert.environment),
-        ("transaction", &alert.transaction),
-        ("level", &alert.level),
-    ] {
+    for (name, value) in
+        [("release", &alert.release), ("environment", &alert.environment), ("transaction", &alert.transaction), ("level", &alert.level)]
+    {
         if !value.is_empty() {
             let _ = writeln!(out, "{name}: {value}");
         }

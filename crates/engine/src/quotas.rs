@@ -5,8 +5,8 @@
 use crate::Engine;
 use domain::workspace::Permission;
 use domain::{Error, Result, UserId, WorkspaceId};
-use store::workspaces::Ledger;
 use serde_json::{Map, Value, json};
+use store::workspaces::Ledger;
 
 /// `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,7 +174,10 @@ mod tests {
     fn configured_limits_replace_only_what_they_name() {
         let configured = json!({"trial": {"sandbox_concurrent": 4, "requests_per_month": -1}, "team": {"sandbox_concurrent": 2}, "bad": 3});
         let all = catalog(configured.as_object().expect("an object"));
-        assert_eq!(find(&all, "trial"), Limits { requests_per_month: None, sandbox_sessions_per_month: Some(20), sandbox_concurrent: Some(4) });
+        assert_eq!(
+            find(&all, "trial"),
+            Limits { requests_per_month: None, sandbox_sessions_per_month: Some(20), sandbox_concurrent: Some(4) }
+        );
         assert_eq!(find(&all, "team").sandbox_concurrent, Some(2));
         assert_eq!(find(&all, "unheard of"), PLANS[0].1);
         assert!(check("f", "w", "p", 5, Some(5)).is_ok());

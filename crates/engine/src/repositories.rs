@@ -143,8 +143,8 @@ pub async fn git(engine: &Engine, user: UserId, workspace_uid: &str, name: &str,
 }
 
 pub fn linked(engine: &Engine, repository: Repository, workspace: Workspace) -> Linked {
-    let clone_url =
-        is_built_in(engine, &repository).then(|| format!("{}/git/{}/{}.git", engine.settings.public_url, workspace.uid, repository.repository));
+    let clone_url = is_built_in(engine, &repository)
+        .then(|| format!("{}/git/{}/{}.git", engine.settings.public_url, workspace.uid, repository.repository));
     let unavailable = check_runnable(engine, &repository).err().map(|error| error.message);
     Linked { repository, workspace, clone_url, unavailable }
 }
@@ -184,7 +184,9 @@ fn check_token(new: &NewLink, is_built_in: bool) -> Result<Option<Secret>> {
     match token {
         _ if is_built_in => Ok(None),
         None => Err(Error::field("access_token", "this field may not be blank")),
-        Some(token) if token.expose().len() > TOKEN_BYTES_MAX => Err(Error::field("access_token", format!("at most {TOKEN_BYTES_MAX} bytes"))),
+        Some(token) if token.expose().len() > TOKEN_BYTES_MAX => {
+            Err(Error::field("access_token", format!("at most {TOKEN_BYTES_MAX} bytes")))
+        }
         token => Ok(token),
     }
 }

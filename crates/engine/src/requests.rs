@@ -3,12 +3,12 @@
 use crate::runs::Begin;
 use crate::{Engine, events, quotas, repositories, runs, workspaces};
 use domain::incident::{Incident, IncidentState};
+use domain::merge_request::MergeRequest;
+use domain::repository::Repository;
 use domain::request::{self, Attachment, ChatMessage, LlmChoice, Request, RequestKind, RequestState};
 use domain::run::{Run, RunStatus};
 use domain::source::Source;
 use domain::workspace::{Permission, Workspace};
-use domain::merge_request::MergeRequest;
-use domain::repository::Repository;
 use domain::{Error, RepositoryId, RequestId, Result, RunId, UserId, WorkspaceId, limits};
 use serde_json::json;
 
@@ -77,12 +77,7 @@ pub async fn create(engine: &Engine, user: UserId, new: NewRequest) -> Result<Re
 }
 
 /// The request that an incident asks for, in the transaction that decided it. The caller stores the incident.
-pub async fn start_for_incident(
-    engine: &Engine,
-    tx: &mut store::Tx,
-    incident: &mut Incident,
-    source: &Source,
-) -> Result<RequestId> {
+pub async fn start_for_incident(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident, source: &Source) -> Result<RequestId> {
     let repository = source
         .repository
         .ok_or_else(|| Error::conflict(format!("alert source `{}` has no repository; connect one to start runs", source.name)))?;

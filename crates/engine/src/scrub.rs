@@ -19,13 +19,47 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// A word of a name that makes its value secret. `user_token`, `userToken` and `X-User-Token` all hold `token`.
 const WORDS: [&str; 30] = [
-    "password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "tokens", "authorization", "auth", "cookie", "cookies", "session",
-    "sessionid", "credential", "credentials", "apikey", "csrf", "xsrf", "csrftoken", "card", "cvv", "cvc", "ssn", "iban", "pin", "otp", "jwt",
-    "signature", "dsn",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "authorization",
+    "auth",
+    "cookie",
+    "cookies",
+    "session",
+    "sessionid",
+    "credential",
+    "credentials",
+    "apikey",
+    "csrf",
+    "xsrf",
+    "csrftoken",
+    "card",
+    "cvv",
+    "cvc",
+    "ssn",
+    "iban",
+    "pin",
+    "otp",
+    "jwt",
+    "signature",
+    "dsn",
 ];
 /// Two words in a row that do so.
 const PAIRS: [(&str, &str); 9] = [
-    ("api", "key"), ("private", "key"), ("access", "key"), ("secret", "key"), ("auth", "key"), ("forwarded", "for"), ("real", "ip"), ("remote", "addr"),
+    ("api", "key"),
+    ("private", "key"),
+    ("access", "key"),
+    ("secret", "key"),
+    ("auth", "key"),
+    ("forwarded", "for"),
+    ("real", "ip"),
+    ("remote", "addr"),
     ("connecting", "ip"),
 ];
 /// Who somebody is, rather than what they know.
@@ -54,17 +88,22 @@ static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
     ];
     regex(&shapes.join("|"))
 });
-static EMAIL: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){0,6}\.[A-Za-z]{2,24}\b"));
+static EMAIL: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){0,6}\.[A-Za-z]{2,24}\b"));
 
 /// `scheme://name:password@host`: the password alone goes.
 static URL_PASSWORD: LazyLock<Regex> = LazyLock::new(|| regex(r"([a-z][a-z0-9+.\-]{0,20}://[^/\s:@]{0,200}:)[^/\s@]{1,200}@"));
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[0-9](?:[ \-]?[0-9]){12,18}\b"));
 /// `name: value` and `name=value` as programs print them, with quotes or without.
 static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"([A-Za-z_][\w.\-]{0,80})(\\?["']?\s{0,4}(?:=>|[:=])\s{0,4}(?:[bru]{0,2})?)(\\?"(?:[^"\\]|\\.)*"|\\?'(?:[^'\\]|\\.)*'|[^\s,;&)}\]"'<>]+)"#)
+    regex(
+        r#"([A-Za-z_][\w.\-]{0,80})(\\?["']?\s{0,4}(?:=>|[:=])\s{0,4}(?:[bru]{0,2})?)(\\?"(?:[^"\\]|\\.)*"|\\?'(?:[^'\\]|\\.)*'|[^\s,;&)}\]"'<>]+)"#,
+    )
 });
 /// The same in source code, where only a literal is a value.
-static LITERAL: LazyLock<Regex> = LazyLock::new(|| regex(r#"([A-Za-z_][\w.\-]{0,80})(["']?\]?\s{0,4}(?:=>|[:=])\s{0,4}[bruf]{0,2})("(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|`[^`]+`)"#));
+static LITERAL: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"([A-Za-z_][\w.\-]{0,80})(["']?\]?\s{0,4}(?:=>|[:=])\s{0,4}[bruf]{0,2})("(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|`[^`]+`)"#)
+});
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant that a test compiles")
@@ -147,7 +186,19 @@ fn exception(exception: &mut Exception) {
     exception.kind = shapes(&exception.kind);
     exception.value = text(&exception.value);
     for frame in &mut exception.frames {
-        let Frame { filename, abs_path, module: _, function: _, lineno: _, colno: _, in_app: _, pre_context, context_line, post_context, vars } = frame;
+        let Frame {
+            filename,
+            abs_path,
+            module: _,
+            function: _,
+            lineno: _,
+            colno: _,
+            in_app: _,
+            pre_context,
+            context_line,
+            post_context,
+            vars,
+        } = frame;
         for path in [filename, abs_path] {
             *path = shapes(path);
         }
@@ -240,7 +291,9 @@ fn shapes(original: &str) -> String {
         out = EMAIL.replace_all(&out, FILTERED).into_owned();
     }
     if out.bytes().filter(u8::is_ascii_digit).count() >= 13 {
-        out = DIGITS.replace_all(&out, |found: &Captures<'_>| if is_card(&found[0]) { FILTERED.to_string() } else { found[0].to_string() }).into_owned();
+        out = DIGITS
+            .replace_all(&out, |found: &Captures<'_>| if is_card(&found[0]) { FILTERED.to_string() } else { found[0].to_string() })
+            .into_owned();
     }
     out
 }

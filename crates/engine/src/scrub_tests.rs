@@ -26,8 +26,22 @@ const SHAPED: [&str; 12] = [
 const PLAIN: &str = "hunter2canary";
 
 const NAMES: [&str; 16] = [
-    "password", "user_password", "DB_PASSWD", "clientSecret", "X-Api-Key", "apiKey", "access_token", "Authorization", "Cookie", "session_id",
-    "credit_card", "ssn", "privateKey", "csrftoken", "email", "X-Forwarded-For",
+    "password",
+    "user_password",
+    "DB_PASSWD",
+    "clientSecret",
+    "X-Api-Key",
+    "apiKey",
+    "access_token",
+    "Authorization",
+    "Cookie",
+    "session_id",
+    "credit_card",
+    "ssn",
+    "privateKey",
+    "csrftoken",
+    "email",
+    "X-Forwarded-For",
 ];
 
 fn frame(line: &str, vars: &[(&str, String)]) -> Frame {
@@ -53,9 +67,24 @@ fn everywhere(text: &str) -> Alert {
         culprit: text.into(),
         message: format!("it said {text} and left"),
         transaction: format!("/pay/{text}"),
-        exceptions: vec![Exception { kind: "KeyError".into(), value: text.into(), frames: vec![frame(&format!("x = f('{text}')"), &[("cart", format!("Cart(note='{text}')"))])], ..Exception::default() }],
-        breadcrumbs: vec![Breadcrumb { message: text.into(), data: deep.as_object().cloned().expect("an object"), ..Breadcrumb::default() }],
-        request: Some(HttpRequest { url: format!("https://shop.example/?q={text}"), query: format!("q={text}"), headers: vec![("X-Note".into(), text.into())], data: Some(deep.clone()), method: "POST".into() }),
+        exceptions: vec![Exception {
+            kind: "KeyError".into(),
+            value: text.into(),
+            frames: vec![frame(&format!("x = f('{text}')"), &[("cart", format!("Cart(note='{text}')"))])],
+            ..Exception::default()
+        }],
+        breadcrumbs: vec![Breadcrumb {
+            message: text.into(),
+            data: deep.as_object().cloned().expect("an object"),
+            ..Breadcrumb::default()
+        }],
+        request: Some(HttpRequest {
+            url: format!("https://shop.example/?q={text}"),
+            query: format!("q={text}"),
+            headers: vec![("X-Note".into(), text.into())],
+            data: Some(deep.clone()),
+            method: "POST".into(),
+        }),
         tags: vec![("note".into(), text.into())],
         contexts: Map::from_iter([("extra".to_string(), deep)]),
         url: Some(format!("https://sentry.example/?q={text}")),
@@ -85,12 +114,23 @@ fn values_of_secret_names_come_out_nowhere() {
                 value: format!("bad request {{'{name}': '{PLAIN}'}}"),
                 frames: vec![frame(
                     &format!("settings[\"{name}\"] = \"{PLAIN}\""),
-                    &[(name, PLAIN.into()), ("kwargs", format!("{{'{name}': '{PLAIN}', 'n': 1}}")), ("body", nested.to_string()), ("user", format!("User({}='{PLAIN}', id=4)", name.replace('-', "_")))],
+                    &[
+                        (name, PLAIN.into()),
+                        ("kwargs", format!("{{'{name}': '{PLAIN}', 'n': 1}}")),
+                        ("body", nested.to_string()),
+                        ("user", format!("User({}='{PLAIN}', id=4)", name.replace('-', "_"))),
+                    ],
                 )],
                 ..Exception::default()
             }],
             breadcrumbs: vec![Breadcrumb { data: nested.as_object().cloned().expect("an object"), ..Breadcrumb::default() }],
-            request: Some(HttpRequest { query: format!("a=1&{name}={PLAIN}&b=2"), url: format!("https://x.example/?{name}={PLAIN}"), headers: vec![(name.into(), PLAIN.into())], data: Some(nested.clone()), ..HttpRequest::default() }),
+            request: Some(HttpRequest {
+                query: format!("a=1&{name}={PLAIN}&b=2"),
+                url: format!("https://x.example/?{name}={PLAIN}"),
+                headers: vec![(name.into(), PLAIN.into())],
+                data: Some(nested.clone()),
+                ..HttpRequest::default()
+            }),
             tags: vec![(name.into(), PLAIN.into())],
             contexts: nested.as_object().cloned().expect("an object"),
             ..Alert::default()
@@ -108,7 +148,15 @@ fn what_helps_to_mend_the_crash_stays() {
         exceptions: vec![Exception {
             kind: "KeyError".into(),
             value: "'AUTUMN15'".into(),
-            frames: vec![frame("    token = tokens[index]", &[("code", "'AUTUMN15'".into()), ("order_id", "4242424242424241".into()), ("author", "Ann".into()), ("total", "Decimal('12.00')".into())])],
+            frames: vec![frame(
+                "    token = tokens[index]",
+                &[
+                    ("code", "'AUTUMN15'".into()),
+                    ("order_id", "4242424242424241".into()),
+                    ("author", "Ann".into()),
+                    ("total", "Decimal('12.00')".into()),
+                ],
+            )],
             ..Exception::default()
         }],
         tags: vec![("region".into(), "eu".into())],
@@ -145,7 +193,11 @@ fn passwords_in_addresses_go_and_hosts_stay() {
 fn a_huge_alert_is_cut_to_size_and_keeps_its_innermost_frames() {
     let vars: Vec<(&str, String)> = vec![("a", "x".repeat(10_000)), ("b", "y".repeat(10_000))];
     let frames: Vec<Frame> = (0..250).map(|n| Frame { lineno: n, ..frame(&"z".repeat(3_000), &vars) }).collect();
-    let mut alert = Alert { exceptions: vec![Exception { kind: "E".into(), frames, ..Exception::default() }], message: "m".repeat(500_000), ..Alert::default() };
+    let mut alert = Alert {
+        exceptions: vec![Exception { kind: "E".into(), frames, ..Exception::default() }],
+        message: "m".repeat(500_000),
+        ..Alert::default()
+    };
     scrub(&mut alert, SALT);
     assert!(size(&alert) <= ALERT_STORED_BYTES_MAX, "{}", size(&alert));
     assert_eq!(alert.suspect().map(|f| f.lineno), Some(249));

@@ -33,11 +33,15 @@ pub fn key(engine: &Engine, purpose: &str) -> [u8; 32] {
 pub fn check_secret_key(secret_key: &[u8]) -> Result<()> {
     let text = String::from_utf8_lossy(secret_key).to_ascii_lowercase();
     if text.contains("insecure") || text.contains("change-me") || text.contains("changeme") {
-        return Err(Error::invalid("SECRET_KEY is a published default, which everybody knows; leave it out and one is generated, or set your own"));
+        return Err(Error::invalid(
+            "SECRET_KEY is a published default, which everybody knows; leave it out and one is generated, or set your own",
+        ));
     }
     let distinct = secret_key.iter().collect::<std::collections::BTreeSet<_>>().len();
     if secret_key.len() < SECRET_KEY_BYTES_MIN || distinct < 8 {
-        return Err(Error::invalid(format!("SECRET_KEY needs at least {SECRET_KEY_BYTES_MIN} random bytes, such as `openssl rand -hex 32` prints")));
+        return Err(Error::invalid(format!(
+            "SECRET_KEY needs at least {SECRET_KEY_BYTES_MIN} random bytes, such as `openssl rand -hex 32` prints"
+        )));
     }
     Ok(())
 }

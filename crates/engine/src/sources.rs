@@ -255,11 +255,17 @@ fn check_executor(engine: &Engine, executor: Option<&str>) -> Result<()> {
 
 fn check_secret(adapter: &dyn AlertSource, secret: Option<&Secret>) -> Result<()> {
     match secret {
-        Some(secret) if adapter.takes_dsn() || secret.expose().is_empty() => {
-            Err(Error::field("client_secret", if adapter.takes_dsn() { "sources with a DSN have no secret" } else { "this field may not be blank" }))
+        Some(secret) if adapter.takes_dsn() || secret.expose().is_empty() => Err(Error::field(
+            "client_secret",
+            if adapter.takes_dsn() { "sources with a DSN have no secret" } else { "this field may not be blank" },
+        )),
+        Some(secret) if secret.expose().len() > SECRET_BYTES_MAX => {
+            Err(Error::field("client_secret", format!("at most {SECRET_BYTES_MAX} bytes")))
         }
-        Some(secret) if secret.expose().len() > SECRET_BYTES_MAX => Err(Error::field("client_secret", format!("at most {SECRET_BYTES_MAX} bytes"))),
-        None if adapter.is_signed() => Err(Error::field("client_secret", format!("{} signs its deliveries; its client secret is needed to check them", adapter.label()))),
+        None if adapter.is_signed() => Err(Error::field(
+            "client_secret",
+            format!("{} signs its deliveries; its client secret is needed to check them", adapter.label()),
+        )),
         _ => Ok(()),
     }
 }

@@ -9,11 +9,11 @@ use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
 use domain::repository::Repository;
 use domain::sandbox::{Command, Workspace};
 use domain::{Kind, RepositoryId, Timestamp};
+use house::{House, git};
 use integrations::forges;
 use jiff::SignedDuration;
-use house::{git, House};
 use std::fs;
-use std::os::unix::fs::{symlink, PermissionsExt};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 fn author() -> Signature {
@@ -23,7 +23,11 @@ fn author() -> Signature {
 /// A small repository with a text file, a binary file and a script.
 fn source(dir: &Path) {
     fs::create_dir_all(dir.join("src")).expect("a folder");
-    fs::write(dir.join("src/app.py"), "def total(items):\n    return sum(items)\n\n\ndef mean(items):\n    return total(items) / len(items)\n").expect("a file");
+    fs::write(
+        dir.join("src/app.py"),
+        "def total(items):\n    return sum(items)\n\n\ndef mean(items):\n    return total(items) / len(items)\n",
+    )
+    .expect("a file");
     fs::write(dir.join("logo.bin"), [0u8, 1, 2, 255, 254, 0, 9]).expect("a file");
     fs::write(dir.join("run.sh"), "#!/bin/sh\necho hi\n").expect("a file");
     git(dir, &["init", "-q", "-b", "trunk"]);
@@ -64,7 +68,8 @@ async fn imports_resolve_and_check_out() {
     // An agent's sandbox sees the clone as its own and can commit in it; ours stays as it was.
     let spec = sandbox::testkit::spec(house.fresh(), Workspace::CopyOnWrite(clone.clone()));
     let place = house.provisioner.create(spec).await.expect("a sandbox");
-    let work = "git status --porcelain && echo x > new && chmod 600 run.sh && git add -A && git commit -qm agent && git log --format=%an:%s";
+    let work =
+        "git status --porcelain && echo x > new && chmod 600 run.sh && git add -A && git commit -qm agent && git log --format=%an:%s";
     let seen = place.exec(Command::shell(work)).await.expect("an answer");
     assert_eq!(seen.text(), "agent:agent\nTest:first\n");
     place.terminate().await.expect("gone");
@@ -145,7 +150,11 @@ async fn patches_become_the_same_commit_every_time() {
 async fn files_can_be_replaced_and_removed() {
     let house = House::new();
     let (id, base) = imported(&house).await;
-    let edit = |path: &str, content: Option<&str>, executable| FileEdit { path: path.into(), content: content.map(|c| Bytes::from(c.to_string())), executable };
+    let edit = |path: &str, content: Option<&str>, executable| FileEdit {
+        path: path.into(),
+        content: content.map(|c| Bytes::from(c.to_string())),
+        executable,
+    };
     let edits = [edit("run.sh", None, false), edit("a \"q\" \\ü/t.py", Some("x = 1\n"), true), edit("src/app.py", Some(""), false)];
     let commit = house.git.commit_files(id, &base, &edits, "Mix", &author()).await.expect("a commit");
     assert_eq!(house.git.commit_files(id, &base, &edits, "Mix", &author()).await.expect("again"), commit);
@@ -161,7 +170,11 @@ async fn files_can_be_replaced_and_removed() {
 async fn branches_move_only_from_where_they_are_expected() {
     let house = House::new();
     let (id, base) = imported(&house).await;
-    let one = house.git.commit_files(id, &base, &[FileEdit { path: "n".into(), content: Some("1".into()), executable: false }], "one", &author()).await.expect("a commit");
+    let one = house
+        .git
+        .commit_files(id, &base, &[FileEdit { path: "n".into(), content: Some("1".into()), executable: false }], "one", &author())
+        .await
+        .expect("a commit");
     house.git.set_branch(id, "astraforge/x", &base, Some(None)).await.expect("a new branch");
     assert_eq!(house.git.set_branch(id, "astraforge/x", &one, Some(None)).await.expect_err("it exists").code, "branch_moved");
     assert_eq!(house.git.set_branch(id, "astraforge/x", &one, Some(Some(&one))).await.expect_err("it is elsewhere").kind, Kind::Conflict);
@@ -179,7 +192,8 @@ async fn merges_all_or_nothing_and_once() {
     let edit = |path: &str, text: &'static str| FileEdit { path: path.into(), content: Some(text.into()), executable: false };
     let fix = house.git.commit_files(id, &base, &[edit("run.sh", "#!/bin/sh\necho fixed\n")], "fix", &author()).await.expect("a commit");
     let other = house.git.commit_files(id, &base, &[edit("other", "x\n")], "other", &author()).await.expect("a commit");
-    let clash = house.git.commit_files(id, &base, &[edit("run.sh", "#!/bin/sh\necho clash\n")], "clash", &author()).await.expect("a commit");
+    let clash =
+        house.git.commit_files(id, &base, &[edit("run.sh", "#!/bin/sh\necho clash\n")], "clash", &author()).await.expect("a commit");
     house.git.set_branch(id, "trunk", &other, Some(Some(&base))).await.expect("trunk goes on");
 
     let merged = house.git.merge(id, "trunk", &fix, "Merge fix", &author()).await.expect("a merge");
@@ -195,7 +209,12 @@ async fn merges_all_or_nothing_and_once() {
 async fn the_local_forge_never_overwrites_somebodys_work() {
     let house = House::new();
     let (id, base) = imported(&house).await;
-    let means = forges::Means { git: house.git.clone(), clock: house.clock.clone(), author_name: "AstraForge".into(), author_email: "a@example.com".into() };
+    let means = forges::Means {
+        git: house.git.clone(),
+        clock: house.clock.clone(),
+        author_name: "AstraForge".into(),
+        author_email: "a@example.com".into(),
+    };
     let forge = forges::open_all(&means).remove(0);
     let at = house.clock.now();
     let repository = Repository {
@@ -281,7 +300,10 @@ async fn hostile_repositories_run_nothing() {
     assert_eq!(house.git.import(house.fresh(), Import::Path(house.path("linked"))).await.expect_err("a linked .git").kind, Kind::Invalid);
     let patch = "diff --git a/.git/hooks/x b/.git/hooks/x\nnew file mode 100755\n--- /dev/null\n+++ b/.git/hooks/x\n@@ -0,0 +1 @@\n+x\n";
     for patch in [patch.to_string(), patch.replace(".git/hooks/x", "../x")] {
-        assert_eq!(house.git.commit_patch(id, &base, &Bytes::from(patch), "evil", &author()).await.expect_err("a bad path").code, "patch_does_not_apply");
+        assert_eq!(
+            house.git.commit_patch(id, &base, &Bytes::from(patch), "evil", &author()).await.expect_err("a bad path").code,
+            "patch_does_not_apply"
+        );
     }
 }
 
@@ -295,7 +317,8 @@ async fn git_clients_clone_and_push() {
     house::client(&house.path("."), &["clone", "-q", &address, "clone"]).await.expect("a clone");
     assert_eq!(git(&clone, &["rev-parse", "HEAD"]), format!("{base}\n"));
     // Large enough that the client sends it gzipped or in pieces.
-    fs::write(clone.join("big"), (0..400_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<_>>()).expect("a file");
+    fs::write(clone.join("big"), (0..400_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<_>>())
+        .expect("a file");
     git(&clone, &["add", "-A"]);
     git(&clone, &["commit", "-qm", "big"]);
     assert!(house::client(&clone, &["push", "-q", &reader, "HEAD:trunk"]).await.is_err(), "readers can't push");
@@ -303,7 +326,16 @@ async fn git_clients_clone_and_push() {
     house::client(&clone, &["push", "-q", &address, "HEAD:trunk"]).await.expect("a push");
     let tip = house.git.resolve(id, "trunk").await.expect("the tip");
     assert_eq!(format!("{tip}\n"), git(&clone, &["rev-parse", "HEAD"]));
-    let ask = GitHttp { method: "GET".into(), path: "/config".into(), query: String::new(), content_type: String::new(), content_encoding: String::new(), protocol: String::new(), body: Bytes::new(), may_write: true };
+    let ask = GitHttp {
+        method: "GET".into(),
+        path: "/config".into(),
+        query: String::new(),
+        content_type: String::new(),
+        content_encoding: String::new(),
+        protocol: String::new(),
+        body: Bytes::new(),
+        may_write: true,
+    };
     assert_eq!(house.git.http(id, ask).await.expect("an answer").status, 404);
 }
 

@@ -92,7 +92,9 @@ fn check_csrf(state: &AppState, parts: &Parts, session: &Session) -> Result<(), 
 
 fn is_own_origin(state: &AppState, headers: &HeaderMap, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    if state.config.trusted_origins.iter().any(|trusted| trusted.trim_end_matches('/') == origin) || origin == origin_of(&state.engine.settings.public_url) {
+    if state.config.trusted_origins.iter().any(|trusted| trusted.trim_end_matches('/') == origin)
+        || origin == origin_of(&state.engine.settings.public_url)
+    {
         return true;
     }
     let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default();

@@ -61,7 +61,8 @@ pub fn apply(app: axum::Router<AppState>, state: AppState) -> axum::Router {
 /// Appends the slash that every API path has in its declared form.
 fn normalise(mut request: Request) -> Request {
     let path = request.uri().path();
-    let wants_slash = (path == "/api" || path.starts_with("/api/")) && !WITHOUT_SLASH.iter().any(|end| path.trim_end_matches('/').ends_with(end));
+    let wants_slash =
+        (path == "/api" || path.starts_with("/api/")) && !WITHOUT_SLASH.iter().any(|end| path.trim_end_matches('/').ends_with(end));
     let wanted = match (wants_slash, path.ends_with('/')) {
         (true, false) => format!("{path}/"),
         (false, true) if path.starts_with("/api/") => path.trim_end_matches('/').to_string(),

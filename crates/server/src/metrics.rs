@@ -38,13 +38,18 @@ impl Metrics {
     /// The text, with the gauges that only the moment of asking knows.
     pub fn render(&self, gauges: &[(&str, &str, f64)]) -> String {
         let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::from("# HELP astraforge_http_requests_total Answers by route, method and status.\n# TYPE astraforge_http_requests_total counter\n");
+        let mut text = String::from(
+            "# HELP astraforge_http_requests_total Answers by route, method and status.\n# TYPE astraforge_http_requests_total counter\n",
+        );
         for ((route, method), entry) in routes.iter() {
             for (status, count) in &entry.by_status {
-                let _ = writeln!(text, "astraforge_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}");
+                let _ =
+                    writeln!(text, "astraforge_http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {count}");
             }
         }
-        text.push_str("# HELP astraforge_http_request_seconds Time to the answer's head.\n# TYPE astraforge_http_request_seconds histogram\n");
+        text.push_str(
+            "# HELP astraforge_http_request_seconds Time to the answer's head.\n# TYPE astraforge_http_request_seconds histogram\n",
+        );
         for ((route, method), entry) in routes.iter() {
             let labels = format!("route=\"{route}\",method=\"{method}\"");
             for (bucket, bound) in entry.buckets.iter().zip(BUCKETS_SECONDS) {

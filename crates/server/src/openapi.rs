@@ -46,7 +46,8 @@ impl Document {
     pub fn new() -> Self {
         let openapi = document();
         let value = serde_json::to_value(&openapi).expect("the description is plain data");
-        let collections = openapi.paths.paths.iter().filter(|(path, item)| item.get.is_some() && !path.contains('{')).map(|(path, _)| path.clone());
+        let collections =
+            openapi.paths.paths.iter().filter(|(path, item)| item.get.is_some() && !path.contains('{')).map(|(path, _)| path.clone());
         Document {
             json: serde_json::to_string_pretty(&value).expect("a value is JSON") + "\n",
             yaml: serde_norway::to_string(&value).expect("a value is YAML"),

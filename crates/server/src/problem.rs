@@ -27,14 +27,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem {
-            status,
-            code: String::new(),
-            detail: detail.into(),
-            fields: BTreeMap::new(),
-            more: Vec::new(),
-            retry_after_seconds: None,
-        }
+        Problem { status, code: String::new(), detail: detail.into(), fields: BTreeMap::new(), more: Vec::new(), retry_after_seconds: None }
     }
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = code.into();
@@ -134,9 +127,8 @@ impl Problem {
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("detail".into(), self.detail.clone().into());
         body.insert("code".into(), code.into());
-        let errors = self.fields.iter().flat_map(|(field, messages)| {
-            messages.iter().map(move |message| json!({"field": field, "detail": message}))
-        });
+        let errors =
+            self.fields.iter().flat_map(|(field, messages)| messages.iter().map(move |message| json!({"field": field, "detail": message})));
         body.insert("errors".into(), errors.collect());
         for (name, value) in &self.more {
             body.entry(name.clone()).or_insert_with(|| value.clone());

@@ -1,7 +1,7 @@
 //! The web app, embedded: hashed assets for ever, the index for every path of its own.
 
-use crate::problem::no_such_path;
 use crate::Problem;
+use crate::problem::no_such_path;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,8 @@ fn asset(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
     let etag = format!("W/\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     // Names below assets/ carry a hash of their content; any other name may change its content with the next release.
     let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|v| v.split(',').any(|tag| tag.trim() == etag));
+    let known =
+        headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|v| v.split(',').any(|tag| tag.trim() == etag));
     let (status, body) = if known { (StatusCode::NOT_MODIFIED, Body::empty()) } else { (StatusCode::OK, Body::from(file.data)) };
     let mut response = (status, body).into_response();
     let out = response.headers_mut();

@@ -5,7 +5,8 @@ use crate::{Tx, args};
 use domain::account::{Access, AccessStatus, User};
 use domain::{Result, Timestamp, UserId};
 
-const COLUMNS: &str = "id, username, email, is_admin, access_status, identity_provider, approved_at, access_updated_at, waitlist_notified_at, created_at";
+const COLUMNS: &str =
+    "id, username, email, is_admin, access_status, identity_provider, approved_at, access_updated_at, waitlist_notified_at, created_at";
 
 /// A user before it has a number.
 #[derive(Clone, Debug)]
@@ -38,8 +39,17 @@ pub async fn create(tx: &mut Tx, new: &NewUser) -> Result<User> {
         + COLUMNS;
     let Access { status, identity_provider, approved_at, updated_at, waitlist_notified_at } = &new.access;
     let args = args![
-        &new.username, key(&new.username), &new.email, &new.password_hash, new.is_admin,
-        status.word(), identity_provider, *approved_at, *updated_at, *waitlist_notified_at, new.created_at,
+        &new.username,
+        key(&new.username),
+        &new.email,
+        &new.password_hash,
+        new.is_admin,
+        status.word(),
+        identity_provider,
+        *approved_at,
+        *updated_at,
+        *waitlist_notified_at,
+        new.created_at,
     ];
     let row: Row = tx.one(sql, args).await.map_err(|error| {
         let error = conflict(format!("the username `{}` is taken; choose another", new.username))(error);
@@ -100,7 +110,11 @@ pub async fn set_admin(tx: &mut Tx, id: UserId, is_admin: bool) -> Result<()> {
 
 pub async fn open_session(tx: &mut Tx, session: &Session) -> Result<()> {
     let Session { token_hash, user, csrf, created_at, expires_at } = session;
-    tx.run(insert("sessions", "token_hash, user_id, csrf, created_at, expires_at"), args![token_hash, *user, csrf, *created_at, *expires_at]).await?;
+    tx.run(
+        insert("sessions", "token_hash, user_id, csrf, created_at, expires_at"),
+        args![token_hash, *user, csrf, *created_at, *expires_at],
+    )
+    .await?;
     Ok(())
 }
 
@@ -150,7 +164,18 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn noun(self) -> Result<User> {
-        let Row { id, username, email, is_admin, access_status, identity_provider, approved_at, access_updated_at, waitlist_notified_at, created_at } = self;
+        let Row {
+            id,
+            username,
+            email,
+            is_admin,
+            access_status,
+            identity_provider,
+            approved_at,
+            access_updated_at,
+            waitlist_notified_at,
+            created_at,
+        } = self;
         Ok(User {
             id: UserId(id),
             username,

@@ -18,7 +18,8 @@ pub async fn insert_key(tx: &mut Tx, key: &ApiKey, key_hash: &str) -> Result<()>
 
 /// An active key and whose it is, with the access to judge. What the user may do is for the caller to check.
 pub async fn by_hash(tx: &mut Tx, key_hash: &str) -> Result<Option<(ApiKey, User)>> {
-    let row: Option<Row> = tx.maybe(format!("select {COLUMNS} from api_keys where key_hash = $1 and is_active = $2"), args![key_hash, true]).await?;
+    let row: Option<Row> =
+        tx.maybe(format!("select {COLUMNS} from api_keys where key_hash = $1 and is_active = $2"), args![key_hash, true]).await?;
     let Some(row) = row else { return Ok(None) };
     let key = row.noun();
     let user = accounts::get(tx, key.user).await?;
@@ -27,7 +28,8 @@ pub async fn by_hash(tx: &mut Tx, key_hash: &str) -> Result<Option<(ApiKey, User
 
 /// Newest first, revoked ones included.
 pub async fn list(tx: &mut Tx, user: UserId) -> Result<Vec<ApiKey>> {
-    let rows: Vec<Row> = tx.all(format!("select {COLUMNS} from api_keys where user_id = $1 order by created_at desc, id desc"), args![user]).await?;
+    let rows: Vec<Row> =
+        tx.all(format!("select {COLUMNS} from api_keys where user_id = $1 order by created_at desc, id desc"), args![user]).await?;
     Ok(rows.into_iter().map(Row::noun).collect())
 }
 

@@ -277,12 +277,8 @@ impl Tx {
     pub(crate) async fn run(&mut self, sql: impl Into<Cow<'static, str>>, args: Vec<Arg>) -> Result<u64> {
         let sql = sql.into().into_owned();
         match &mut self.conn {
-            Conn::Sqlite(tx) => {
-                bind!(sqlx::query(AssertSqlSafe(sql)), args).execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            Conn::Postgres(tx) => {
-                bind!(sqlx::query(AssertSqlSafe(sql)), args).execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
+            Conn::Sqlite(tx) => bind!(sqlx::query(AssertSqlSafe(sql)), args).execute(&mut **tx).await.map(|done| done.rows_affected()),
+            Conn::Postgres(tx) => bind!(sqlx::query(AssertSqlSafe(sql)), args).execute(&mut **tx).await.map(|done| done.rows_affected()),
         }
         .map_err(fault)
     }

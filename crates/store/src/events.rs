@@ -75,7 +75,9 @@ pub async fn verify(tx: &mut Tx, topic: &str) -> Result<i64> {
     }
     let head: Option<(i64, String)> = tx.maybe("select seq, hash from topics where topic = $1", args![topic]).await?;
     match head {
-        Some(head) if head != (seq, hash) => Err(Error::conflict(format!("events of `{topic}` after {seq} are missing")).code("chain_broken")),
+        Some(head) if head != (seq, hash) => {
+            Err(Error::conflict(format!("events of `{topic}` after {seq} are missing")).code("chain_broken"))
+        }
         _ => Ok(seq),
     }
 }
@@ -89,7 +91,8 @@ pub(crate) async fn delete(tx: &mut Tx, topic: &str) -> Result<()> {
 
 /// Where the topic stands, holding it against other appenders until the transaction ends.
 async fn head(tx: &mut Tx, topic: &str) -> Result<(i64, String)> {
-    let sql = "insert into topics (topic, seq, hash) values ($1, 0, $2) on conflict (topic) do update set seq = topics.seq returning seq, hash";
+    let sql =
+        "insert into topics (topic, seq, hash) values ($1, 0, $2) on conflict (topic) do update set seq = topics.seq returning seq, hash";
     tx.one(sql, args![topic, GENESIS]).await
 }
 
@@ -126,7 +129,8 @@ struct Row {
 impl Row {
     fn noun(self) -> Result<Event> {
         let Row { topic, seq, kind, payload, at, prev_hash, hash } = self;
-        let payload = serde_json::from_str(&payload).map_err(|e| Error::internal(format!("event {seq} of `{topic}` is no JSON")).because(e))?;
+        let payload =
+            serde_json::from_str(&payload).map_err(|e| Error::internal(format!("event {seq} of `{topic}` is no JSON")).because(e))?;
         Ok(Event { topic, seq, kind, payload, at: at.into(), prev_hash, hash })
     }
 }

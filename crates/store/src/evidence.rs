@@ -31,7 +31,8 @@ pub async fn by_run(tx: &mut Tx, run: RunId) -> Result<Option<Bundle>> {
 }
 
 pub async fn by_digest(tx: &mut Tx, digest: &str) -> Result<Option<Bundle>> {
-    let row: Option<Row> = tx.maybe(format!("select {COLUMNS} from evidence where digest = $1 order by created_at limit 1"), args![digest]).await?;
+    let row: Option<Row> =
+        tx.maybe(format!("select {COLUMNS} from evidence where digest = $1 order by created_at limit 1"), args![digest]).await?;
     Ok(row.map(Row::noun))
 }
 

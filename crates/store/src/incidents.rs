@@ -95,7 +95,12 @@ pub async fn events(tx: &mut Tx, incident: IncidentId, page: Page) -> Result<Vec
     let rows: Vec<(uuid::Uuid, uuid::Uuid, At, Doc<Alert>)> = tx.all(sql, args![incident]).await?;
     Ok(rows
         .into_iter()
-        .map(|(id, incident, at, alert)| AlertEvent { id: AlertId(id), incident: IncidentId(incident), received_at: at.into(), alert: alert.0 })
+        .map(|(id, incident, at, alert)| AlertEvent {
+            id: AlertId(id),
+            incident: IncidentId(incident),
+            received_at: at.into(),
+            alert: alert.0,
+        })
         .collect())
 }
 
@@ -164,12 +169,52 @@ fn condition(filter: &Filter) -> Option<(String, Vec<Arg>)> {
 
 fn args_of(incident: &Incident) -> Vec<Arg> {
     let Incident {
-        id, workspace, source, number, fingerprint, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen, users_seen,
-        release, environment, request, no_run_reason, alert, created_at, updated_at,
+        id,
+        workspace,
+        source,
+        number,
+        fingerprint,
+        title,
+        kind,
+        culprit,
+        level,
+        platform,
+        state,
+        first_seen,
+        last_seen,
+        times_seen,
+        users_seen,
+        release,
+        environment,
+        request,
+        no_run_reason,
+        alert,
+        created_at,
+        updated_at,
     } = incident;
     args![
-        *id, *workspace, *source, *number, fingerprint, title, kind, culprit, level, platform, state.word(), *first_seen, *last_seen, *times_seen,
-        *users_seen, release, environment, *request, no_run_reason, doc(alert), *created_at, *updated_at,
+        *id,
+        *workspace,
+        *source,
+        *number,
+        fingerprint,
+        title,
+        kind,
+        culprit,
+        level,
+        platform,
+        state.word(),
+        *first_seen,
+        *last_seen,
+        *times_seen,
+        *users_seen,
+        release,
+        environment,
+        *request,
+        no_run_reason,
+        doc(alert),
+        *created_at,
+        *updated_at,
     ]
 }
 
@@ -202,8 +247,28 @@ struct Row {
 impl Row {
     fn noun(self) -> Result<Incident> {
         let Row {
-            id, workspace_id, source_id, number, fingerprint, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen,
-            users_seen, release, environment, request_id, no_run_reason, alert, created_at, updated_at,
+            id,
+            workspace_id,
+            source_id,
+            number,
+            fingerprint,
+            title,
+            kind,
+            culprit,
+            level,
+            platform,
+            state,
+            first_seen,
+            last_seen,
+            times_seen,
+            users_seen,
+            release,
+            environment,
+            request_id,
+            no_run_reason,
+            alert,
+            created_at,
+            updated_at,
         } = self;
         Ok(Incident {
             id: IncidentId(id),

@@ -82,7 +82,8 @@ pub async fn grant(tx: &mut Tx, grant: &Grant) -> Result<()> {
 pub async fn settle(tx: &mut Tx, grant: Uuid, usage: &Usage, now: Timestamp) -> Result<()> {
     let Usage { calls, input_tokens, cached_input_tokens, output_tokens, cost_usd } = usage;
     let sql = "update llm_grants set settled_at = $2, calls = $3, input_tokens = $4, cached_input_tokens = $5, output_tokens = $6, cost_usd = $7 where id = $1";
-    let args: Vec<Arg> = args![grant, now, number(*calls), number(*input_tokens), number(*cached_input_tokens), number(*output_tokens), *cost_usd];
+    let args: Vec<Arg> =
+        args![grant, now, number(*calls), number(*input_tokens), number(*cached_input_tokens), number(*output_tokens), *cost_usd];
     let rows = tx.run(sql, args).await?;
     touched(rows, "grant", grant)
 }

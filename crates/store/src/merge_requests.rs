@@ -50,18 +50,55 @@ pub async fn list(tx: &mut Tx, workspaces: &[WorkspaceId], page: Page) -> Result
         return Ok(vec![]);
     }
     let within = places(1, workspaces.len());
-    let sql = format!("select {COLUMNS} from merge_requests where workspace_id in ({within}) order by created_at desc, id desc{}", page.clause());
+    let sql =
+        format!("select {COLUMNS} from merge_requests where workspace_id in ({within}) order by created_at desc, id desc{}", page.clause());
     tx.all::<Row>(sql, workspaces.iter().map(|w| (*w).into()).collect()).await?.into_iter().map(Row::noun).collect()
 }
 
 fn args_of(merge_request: &MergeRequest) -> Vec<Arg> {
     let MergeRequest {
-        id, workspace, request, run, repository, incident, number, reference, title, description, source_branch, target_branch, base_commit,
-        patch_commit, diff, status, verdict, decisions, created_at, updated_at,
+        id,
+        workspace,
+        request,
+        run,
+        repository,
+        incident,
+        number,
+        reference,
+        title,
+        description,
+        source_branch,
+        target_branch,
+        base_commit,
+        patch_commit,
+        diff,
+        status,
+        verdict,
+        decisions,
+        created_at,
+        updated_at,
     } = merge_request;
     args![
-        *id, *workspace, *request, *run, *repository, *incident, *number, reference, title, description, source_branch, target_branch,
-        base_commit.as_str(), patch_commit.as_str(), diff, status.word(), verdict.word(), doc(decisions), *created_at, *updated_at,
+        *id,
+        *workspace,
+        *request,
+        *run,
+        *repository,
+        *incident,
+        *number,
+        reference,
+        title,
+        description,
+        source_branch,
+        target_branch,
+        base_commit.as_str(),
+        patch_commit.as_str(),
+        diff,
+        status.word(),
+        verdict.word(),
+        doc(decisions),
+        *created_at,
+        *updated_at,
     ]
 }
 
@@ -92,8 +129,26 @@ struct Row {
 impl Row {
     fn noun(self) -> Result<MergeRequest> {
         let Row {
-            id, workspace_id, request_id, run_id, repository_id, incident_id, number, reference, title, description, source_branch, target_branch,
-            base_commit, patch_commit, diff, status, verdict, decisions, created_at, updated_at,
+            id,
+            workspace_id,
+            request_id,
+            run_id,
+            repository_id,
+            incident_id,
+            number,
+            reference,
+            title,
+            description,
+            source_branch,
+            target_branch,
+            base_commit,
+            patch_commit,
+            diff,
+            status,
+            verdict,
+            decisions,
+            created_at,
+            updated_at,
         } = self;
         let commit = |column, text: &str| word(column, text, |text| Commit::parse(text).ok());
         Ok(MergeRequest {

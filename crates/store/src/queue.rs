@@ -48,7 +48,9 @@ pub struct Claimed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beat {
-    Mine { cancel_requested: bool },
+    Mine {
+        cancel_requested: bool,
+    },
     /// Somebody else has it, or it is finished: stop at once and write nothing.
     Lost,
 }
@@ -246,7 +248,8 @@ impl Row {
         Ok(Job {
             id: JobId(id),
             kind,
-            payload: serde_json::from_str(&payload).map_err(|e| Error::internal(format!("the payload of job `{id}` is no JSON")).because(e))?,
+            payload: serde_json::from_str(&payload)
+                .map_err(|e| Error::internal(format!("the payload of job `{id}` is no JSON")).because(e))?,
             workspace: workspace_id.map(WorkspaceId),
             key,
             priority: priority.clamp(i32::MIN.into(), i32::MAX.into()) as i32,

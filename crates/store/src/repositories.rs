@@ -32,7 +32,10 @@ pub async fn list(tx: &mut Tx, workspaces: &[WorkspaceId]) -> Result<Vec<Reposit
     if workspaces.is_empty() {
         return Ok(vec![]);
     }
-    let sql = format!("select {COLUMNS} from repositories where workspace_id in ({}) order by created_at, id limit 1000", places(1, workspaces.len()));
+    let sql = format!(
+        "select {COLUMNS} from repositories where workspace_id in ({}) order by created_at, id limit 1000",
+        places(1, workspaces.len())
+    );
     let rows: Vec<Row> = tx.all(sql, workspaces.iter().map(|w| (*w).into()).collect()).await?;
     Ok(rows.into_iter().map(Row::noun).collect())
 }

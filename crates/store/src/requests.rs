@@ -79,11 +79,40 @@ pub async fn messages(tx: &mut Tx, request: RequestId) -> Result<Vec<ChatMessage
 
 fn args_of(request: &Request) -> Vec<Arg> {
     let Request {
-        id, workspace, user, repository, incident, source, sender, kind, state, title, prompt, executor, llm, attachments, created_at, updated_at,
+        id,
+        workspace,
+        user,
+        repository,
+        incident,
+        source,
+        sender,
+        kind,
+        state,
+        title,
+        prompt,
+        executor,
+        llm,
+        attachments,
+        created_at,
+        updated_at,
     } = request;
     args![
-        *id, *workspace, *user, *repository, *incident, source, sender, kind.word(), state.word(), title, prompt, executor.clone(), doc(llm),
-        doc(attachments), *created_at, *updated_at,
+        *id,
+        *workspace,
+        *user,
+        *repository,
+        *incident,
+        source,
+        sender,
+        kind.word(),
+        state.word(),
+        title,
+        prompt,
+        executor.clone(),
+        doc(llm),
+        doc(attachments),
+        *created_at,
+        *updated_at,
     ]
 }
 
@@ -119,8 +148,22 @@ struct MessageRow {
 impl Row {
     fn noun(self) -> Result<Request> {
         let Row {
-            id, workspace_id, user_id, repository_id, incident_id, source, sender, kind, state, title, prompt, executor, llm, attachments,
-            created_at, updated_at,
+            id,
+            workspace_id,
+            user_id,
+            repository_id,
+            incident_id,
+            source,
+            sender,
+            kind,
+            state,
+            title,
+            prompt,
+            executor,
+            llm,
+            attachments,
+            created_at,
+            updated_at,
         } = self;
         Ok(Request {
             id: RequestId(id),

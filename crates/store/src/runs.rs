@@ -66,7 +66,8 @@ pub async fn list(tx: &mut Tx, workspaces: &[WorkspaceId], page: Page) -> Result
         return Ok(vec![]);
     }
     let within = places(1, workspaces.len());
-    let sql = format!("select {HEAD}, record from runs where workspace_id in ({within}) order by created_at desc, id desc{}", page.clause());
+    let sql =
+        format!("select {HEAD}, record from runs where workspace_id in ({within}) order by created_at desc, id desc{}", page.clause());
     tx.all::<FullRow>(sql, workspaces.iter().map(|w| (*w).into()).collect()).await?.into_iter().map(FullRow::noun).collect()
 }
 
@@ -134,12 +135,44 @@ async fn summarise(tx: &mut Tx, condition: &str, args: Vec<Arg>, page: Page) -> 
 
 fn args_of(run: &Run) -> Vec<Arg> {
     let Run {
-        id, request, workspace, incident, number, status, step, live_line, live_since, executor, model, verdict, error, record, created_at,
-        started_at, finished_at,
+        id,
+        request,
+        workspace,
+        incident,
+        number,
+        status,
+        step,
+        live_line,
+        live_since,
+        executor,
+        model,
+        verdict,
+        error,
+        record,
+        created_at,
+        started_at,
+        finished_at,
     } = run;
     args![
-        *id, *request, *workspace, *incident, *number, status.word(), step.map(Step::word), live_line, *live_since, executor, model,
-        verdict.map(Verdict::word), error, *created_at, *started_at, *finished_at, record.patch.chars().count() as i64, doc(&record.usage), doc(record),
+        *id,
+        *request,
+        *workspace,
+        *incident,
+        *number,
+        status.word(),
+        step.map(Step::word),
+        live_line,
+        *live_since,
+        executor,
+        model,
+        verdict.map(Verdict::word),
+        error,
+        *created_at,
+        *started_at,
+        *finished_at,
+        record.patch.chars().count() as i64,
+        doc(&record.usage),
+        doc(record),
     ]
 }
 
@@ -182,8 +215,22 @@ struct SummaryRow {
 impl HeadRow {
     fn with(self, record: RunRecord) -> Result<Run> {
         let HeadRow {
-            id, request_id, workspace_id, incident_id, number, status, step, live_line, live_since, executor, model, verdict, error, created_at,
-            started_at, finished_at,
+            id,
+            request_id,
+            workspace_id,
+            incident_id,
+            number,
+            status,
+            step,
+            live_line,
+            live_since,
+            executor,
+            model,
+            verdict,
+            error,
+            created_at,
+            started_at,
+            finished_at,
         } = self;
         Ok(Run {
             id: RunId(id),
@@ -216,12 +263,44 @@ impl FullRow {
 impl SummaryRow {
     fn noun(self) -> Result<Summary> {
         let Run {
-            id, request, workspace, incident, number, status, step, live_line, live_since, executor, model, verdict, error, record: _, created_at,
-            started_at, finished_at,
+            id,
+            request,
+            workspace,
+            incident,
+            number,
+            status,
+            step,
+            live_line,
+            live_since,
+            executor,
+            model,
+            verdict,
+            error,
+            record: _,
+            created_at,
+            started_at,
+            finished_at,
         } = self.head.with(RunRecord::default())?;
         Ok(Summary {
-            id, request, request_title: self.request_title, workspace, incident, number, status, step, live_line, live_since, executor, model,
-            verdict, error, created_at, started_at, finished_at, diff_chars: self.diff_chars, usage: self.usage.0,
+            id,
+            request,
+            request_title: self.request_title,
+            workspace,
+            incident,
+            number,
+            status,
+            step,
+            live_line,
+            live_since,
+            executor,
+            model,
+            verdict,
+            error,
+            created_at,
+            started_at,
+            finished_at,
+            diff_chars: self.diff_chars,
+            usage: self.usage.0,
         })
     }
 }

@@ -256,19 +256,67 @@ fn status_word(status: SessionStatus) -> &'static str {
 }
 
 fn status_of(word: &str) -> Option<SessionStatus> {
-    [SessionStatus::Starting, SessionStatus::Ready, SessionStatus::Failed, SessionStatus::Terminated].into_iter().find(|s| status_word(*s) == word)
+    [SessionStatus::Starting, SessionStatus::Ready, SessionStatus::Failed, SessionStatus::Terminated]
+        .into_iter()
+        .find(|s| status_word(*s) == word)
 }
 
 fn args_of(session: &Session) -> Vec<Arg> {
     let Session {
-        id, user, workspace, mode, image, cpu, memory, ephemeral_storage, restore_snapshot, status, reference, control_endpoint, workspace_path,
-        artifact_base_url, idle_timeout_sec, max_lifetime_sec, last_activity_at, last_heartbeat_at, expires_at, error_message, metadata,
-        cpu_seconds, storage_bytes, epoch, created_at, updated_at,
+        id,
+        user,
+        workspace,
+        mode,
+        image,
+        cpu,
+        memory,
+        ephemeral_storage,
+        restore_snapshot,
+        status,
+        reference,
+        control_endpoint,
+        workspace_path,
+        artifact_base_url,
+        idle_timeout_sec,
+        max_lifetime_sec,
+        last_activity_at,
+        last_heartbeat_at,
+        expires_at,
+        error_message,
+        metadata,
+        cpu_seconds,
+        storage_bytes,
+        epoch,
+        created_at,
+        updated_at,
     } = session;
     args![
-        *id, *user, *workspace, mode, image, cpu, memory, ephemeral_storage, *restore_snapshot, status_word(*status), reference, control_endpoint,
-        workspace_path, artifact_base_url, *idle_timeout_sec, *max_lifetime_sec, *last_activity_at, *last_heartbeat_at, *expires_at, error_message,
-        doc(metadata), *cpu_seconds, *storage_bytes, i64::try_from(*epoch).unwrap_or(i64::MAX), *created_at, *updated_at,
+        *id,
+        *user,
+        *workspace,
+        mode,
+        image,
+        cpu,
+        memory,
+        ephemeral_storage,
+        *restore_snapshot,
+        status_word(*status),
+        reference,
+        control_endpoint,
+        workspace_path,
+        artifact_base_url,
+        *idle_timeout_sec,
+        *max_lifetime_sec,
+        *last_activity_at,
+        *last_heartbeat_at,
+        *expires_at,
+        error_message,
+        doc(metadata),
+        *cpu_seconds,
+        *storage_bytes,
+        i64::try_from(*epoch).unwrap_or(i64::MAX),
+        *created_at,
+        *updated_at,
     ]
 }
 
@@ -339,9 +387,32 @@ struct ArtifactRow {
 impl Row {
     fn noun(self) -> Result<Session> {
         let Row {
-            id, user_id, workspace_id, mode, image, cpu, memory, ephemeral_storage, restore_snapshot_id, status, reference, control_endpoint,
-            workspace_path, artifact_base_url, idle_timeout_sec, max_lifetime_sec, last_activity_at, last_heartbeat_at, expires_at, error_message,
-            metadata, cpu_seconds, storage_bytes, epoch, created_at, updated_at,
+            id,
+            user_id,
+            workspace_id,
+            mode,
+            image,
+            cpu,
+            memory,
+            ephemeral_storage,
+            restore_snapshot_id,
+            status,
+            reference,
+            control_endpoint,
+            workspace_path,
+            artifact_base_url,
+            idle_timeout_sec,
+            max_lifetime_sec,
+            last_activity_at,
+            last_heartbeat_at,
+            expires_at,
+            error_message,
+            metadata,
+            cpu_seconds,
+            storage_bytes,
+            epoch,
+            created_at,
+            updated_at,
         } = self;
         Ok(Session {
             id: SandboxId(id),
@@ -394,6 +465,15 @@ impl SnapshotRow {
 impl ArtifactRow {
     fn noun(self) -> Artifact {
         let ArtifactRow { id, sandbox_id, filename, content_type, size_bytes, storage_path, download_url, created_at } = self;
-        Artifact { id, sandbox: SandboxId(sandbox_id), filename, content_type, size_bytes, storage_path, download_url, created_at: created_at.into() }
+        Artifact {
+            id,
+            sandbox: SandboxId(sandbox_id),
+            filename,
+            content_type,
+            size_bytes,
+            storage_path,
+            download_url,
+            created_at: created_at.into(),
+        }
     }
 }

@@ -37,7 +37,8 @@ pub async fn by_token_hash(tx: &mut Tx, token_hash: &str) -> Result<Option<Sourc
     if token_hash.is_empty() {
         return Ok(None);
     }
-    let row: Option<Row> = tx.maybe(format!("select {COLUMNS} from alert_sources where token_hash = $1 and token_hash <> ''"), args![token_hash]).await?;
+    let row: Option<Row> =
+        tx.maybe(format!("select {COLUMNS} from alert_sources where token_hash = $1 and token_hash <> ''"), args![token_hash]).await?;
     row.map(Row::noun).transpose()
 }
 
@@ -46,7 +47,10 @@ pub async fn list(tx: &mut Tx, workspaces: &[WorkspaceId]) -> Result<Vec<Source>
     if workspaces.is_empty() {
         return Ok(vec![]);
     }
-    let sql = format!("select {COLUMNS} from alert_sources where workspace_id in ({}) order by created_at, id limit 1000", places(1, workspaces.len()));
+    let sql = format!(
+        "select {COLUMNS} from alert_sources where workspace_id in ({}) order by created_at, id limit 1000",
+        places(1, workspaces.len())
+    );
     let rows: Vec<Row> = tx.all(sql, workspaces.iter().map(|w| (*w).into()).collect()).await?;
     rows.into_iter().map(Row::noun).collect()
 }
@@ -85,12 +89,38 @@ pub async fn delete(tx: &mut Tx, id: AlertSourceId) -> Result<()> {
 
 fn args_of(source: &Source) -> Vec<Arg> {
     let Source {
-        id, workspace, name, kind, project_number, public_key, token_hash, repository, automatic_runs, executor, runs_per_hour_max, events_total,
-        last_event_at, last_event_title, created_at,
+        id,
+        workspace,
+        name,
+        kind,
+        project_number,
+        public_key,
+        token_hash,
+        repository,
+        automatic_runs,
+        executor,
+        runs_per_hour_max,
+        events_total,
+        last_event_at,
+        last_event_title,
+        created_at,
     } = source;
     args![
-        *id, *workspace, name, kind, *project_number, public_key, token_hash, *repository, *automatic_runs, executor.clone(), *runs_per_hour_max,
-        *events_total, *last_event_at, last_event_title.clone(), *created_at,
+        *id,
+        *workspace,
+        name,
+        kind,
+        *project_number,
+        public_key,
+        token_hash,
+        *repository,
+        *automatic_runs,
+        executor.clone(),
+        *runs_per_hour_max,
+        *events_total,
+        *last_event_at,
+        last_event_title.clone(),
+        *created_at,
     ]
 }
 
@@ -116,8 +146,21 @@ struct Row {
 impl Row {
     fn noun(self) -> Result<Source> {
         let Row {
-            id, workspace_id, name, kind, project_number, public_key, token_hash, repository_id, automatic_runs, executor, runs_per_hour_max,
-            events_total, last_event_at, last_event_title, created_at,
+            id,
+            workspace_id,
+            name,
+            kind,
+            project_number,
+            public_key,
+            token_hash,
+            repository_id,
+            automatic_runs,
+            executor,
+            runs_per_hour_max,
+            events_total,
+            last_event_at,
+            last_event_title,
+            created_at,
         } = self;
         Ok(Source {
             id: AlertSourceId(id),

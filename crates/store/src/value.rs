@@ -4,8 +4,8 @@
 //! the clock gives. (jiff-sqlx would write SQLite's as text with a fraction of varying length, which does not sort.) Documents are TEXT on both, because `jsonb` reorders keys and refuses `\u0000`.
 
 use domain::{
-    AlertId, AlertSourceId, ApiKeyId, CommentId, Error, IncidentId, JobId, MergeRequestId, RepositoryId, RequestId, Result, RunId, SandboxId,
-    Timestamp, UserId, WorkerId, WorkspaceId,
+    AlertId, AlertSourceId, ApiKeyId, CommentId, Error, IncidentId, JobId, MergeRequestId, RepositoryId, RequestId, Result, RunId,
+    SandboxId, Timestamp, UserId, WorkerId, WorkspaceId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -166,9 +166,12 @@ pub async fn next_number(tx: &mut Tx, workspace: WorkspaceId, noun: Numbered) ->
 
 async fn memberships(tx: &mut Tx, user: UserId, order: &str) -> Result<Vec<Membership>> {
     let columns = of("w", COLUMNS);
-    let sql = format!("select {columns}, m.role from members m join workspaces w on w.id = m.workspace_id where m.user_id = $1 order by {order}");
+    let sql =
+        format!("select {columns}, m.role from members m join workspaces w on w.id = m.workspace_id where m.user_id = $1 order by {order}");
     let rows: Vec<MembershipRow> = tx.all(sql, args![user]).await?;
-    rows.into_iter().map(|row| Ok(Membership { workspace: row.workspace.noun(), role: word("members.role", &row.role, Role::parse)? })).collect()
+    rows.into_iter()
+        .map(|row| Ok(Membership { workspace: row.workspace.noun(), role: word("members.role", &row.role, Role::parse)? }))
+        .collect()
 }
 
 async fn keep_an_owner(tx: &mut Tx, workspace: WorkspaceId, leaving: UserId) -> Result<()> {

@@ -18,7 +18,8 @@ use tokio::process::{Child, Command};
 struct Files;
 
 /// A cart that still holds the code of a promotion that has ended.
-const CART: &str = r#"{"id": "c-7f3a", "placed_on": "2026-11-20", "promo_code": "AUTUMN15", "lines": [{"sku": "mug", "price": "12.00", "quantity": 2}]}"#;
+const CART: &str =
+    r#"{"id": "c-7f3a", "placed_on": "2026-11-20", "promo_code": "AUTUMN15", "lines": [{"sku": "mug", "price": "12.00", "quantity": 2}]}"#;
 const INSTALL_TIME: Duration = Duration::from_secs(300);
 const CRASH_TIME: Duration = Duration::from_secs(30);
 
@@ -46,9 +47,23 @@ impl Example {
         for args in [
             &["init", "--quiet", "--initial-branch=main"][..],
             &["add", "--all"],
-            &["-c", "user.name=Checkout Team", "-c", "user.email=checkout@example.com", "commit", "--quiet", "--message=Checkout service 4.18.2"],
+            &[
+                "-c",
+                "user.name=Checkout Team",
+                "-c",
+                "user.email=checkout@example.com",
+                "commit",
+                "--quiet",
+                "--message=Checkout service 4.18.2",
+            ],
         ] {
-            let output = Command::new("git").args(args).current_dir(&folder).stdin(Stdio::null()).output().await.context("git could not be started")?;
+            let output = Command::new("git")
+                .args(args)
+                .current_dir(&folder)
+                .stdin(Stdio::null())
+                .output()
+                .await
+                .context("git could not be started")?;
             ensure!(output.status.success(), "git {} failed: {}", args[0], String::from_utf8_lossy(&output.stderr));
         }
         Ok(Example { folder, venv: top.join("venv") })
@@ -91,7 +106,8 @@ impl Example {
         let mut child = self.start(dsn)?;
         let stdout = child.stdout.take().context("stdout is piped")?;
         let line = BufReader::new(stdout).lines().next_line().await?.unwrap_or_default();
-        let port: u16 = line.rsplit(' ').next().and_then(|p| p.parse().ok()).with_context(|| format!("the example did not start: {line}"))?;
+        let port: u16 =
+            line.rsplit(' ').next().and_then(|p| p.parse().ok()).with_context(|| format!("the example did not start: {line}"))?;
         let answer = post(port, CART).await?;
         if !answer.starts_with("HTTP/1.0 500") && !answer.starts_with("HTTP/1.1 500") {
             bail!("the example was expected to crash, but answered: {}", answer.lines().next().unwrap_or_default());
@@ -118,7 +134,10 @@ impl Example {
 
 async fn post(port: u16, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = format!("POST /checkout HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let request = format!(
+        "POST /checkout HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

@@ -149,7 +149,8 @@ async fn follow(engine: &Engine, view: &View, request: RequestId) -> Result<()> 
         while let Some(batch) = tail.next().await {
             for event in batch {
                 view.event(&event.payload);
-                if matches!(event.kind.as_str(), "completed" | "cancelled") || (event.kind == "error" && event.payload["stage"] == "failed") {
+                if matches!(event.kind.as_str(), "completed" | "cancelled") || (event.kind == "error" && event.payload["stage"] == "failed")
+                {
                     return;
                 }
             }
@@ -174,4 +175,3 @@ async fn finish(server: &Server, view: &View, request: RequestId) -> Result<()> 
     }
     Ok(())
 }
-

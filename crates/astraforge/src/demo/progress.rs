@@ -29,7 +29,9 @@ impl View {
             "command" => self.say(&format!("  $ {}", first_line(text("command")))),
             "file_change" => self.say(&format!("  edited {}", text("path"))),
             "assistant_message" => self.say(&format!("  “{}”", first_line(text("message")))),
-            "rule" if matches!(text("state"), "holds" | "broken") => self.say(&format!("  {} {}", self.mark(text("state")), text("detail"))),
+            "rule" if matches!(text("state"), "holds" | "broken") => {
+                self.say(&format!("  {} {}", self.mark(text("state")), text("detail")))
+            }
             "verdict" => self.say(&self.bold(text("message"))),
             "merge_request" | "error" => self.say(&format!("  {}", text("message"))),
             _ => {}

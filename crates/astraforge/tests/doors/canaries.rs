@@ -43,7 +43,16 @@ fn nothing_secret_shows_anywhere() {
     let request = house.request(EXAMPLE_PROMPT);
     let run = house.ended(&request);
     assert!(run.to_string().contains("it was looked everywhere"), "the agent did look: {run:#}");
-    for path in ["/api/requests/", "/api/runs/", "/api/incidents/", "/api/inbox/", "/api/system/", "/api/activity/", "/api/sandbox/sessions/", "/metrics"] {
+    for path in [
+        "/api/requests/",
+        "/api/runs/",
+        "/api/incidents/",
+        "/api/inbox/",
+        "/api/system/",
+        "/api/activity/",
+        "/api/sandbox/sessions/",
+        "/metrics",
+    ] {
         house.get(path);
     }
 

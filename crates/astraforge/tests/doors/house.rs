@@ -19,8 +19,21 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 const CACHED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Settings of whoever starts the tests that must not reach the server.
 const FOREIGN: &[&str] = &[
-    "OPENAI_API_KEY", "OPENAI_BASE_URL", "LLM_PROVIDER", "LLM_MODEL", "LLM_HTTP_PROXY", "SECRET_KEY", "DATABASE_URL", "DEBUG",
-    "LOG_LEVEL", "EXECUTOR", "PROVISIONER", "ASTRAFORGE_DATA_DIR", "ASTRAFORGE_CONFIG", "ASTRAFORGE_ENV_FILE", "ASTRAFORGE_SCRIPT",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "LLM_PROVIDER",
+    "LLM_MODEL",
+    "LLM_HTTP_PROXY",
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "DEBUG",
+    "LOG_LEVEL",
+    "EXECUTOR",
+    "PROVISIONER",
+    "ASTRAFORGE_DATA_DIR",
+    "ASTRAFORGE_CONFIG",
+    "ASTRAFORGE_ENV_FILE",
+    "ASTRAFORGE_SCRIPT",
 ];
 
 pub struct House {
@@ -161,7 +174,8 @@ impl House {
 
     /// An `admin` command beside the server; what it printed.
     pub fn admin(&self, words: &[&str]) -> String {
-        let output = self.command().arg("admin").args(words).arg("--data-dir").arg(&self.data).stdin(Stdio::null()).output().expect("admin runs");
+        let output =
+            self.command().arg("admin").args(words).arg("--data-dir").arg(&self.data).stdin(Stdio::null()).output().expect("admin runs");
         assert!(output.status.success(), "admin {words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_string()
     }
@@ -194,7 +208,8 @@ impl House {
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
-        let answer = http::call(&self.address, method, path, headers, body).unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log.lock().expect("log")));
+        let answer = http::call(&self.address, method, path, headers, body)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log.lock().expect("log")));
         self.heard.lock().expect("heard").extend_from_slice(&answer.body);
         answer
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 type Moment = fn(&Value) -> bool;
 
 fn is_command(event: &Value, stage: &str, part: &str) -> bool {
-    event["type"] == "command" && event["command"].as_str().is_some_and(|c| c.contains(part)) && (stage.is_empty() || event["stage"] == stage)
+    event["type"] == "command"
+        && event["command"].as_str().is_some_and(|c| c.contains(part))
+        && (stage.is_empty() || event["stage"] == stage)
 }
 
 /// Two busy commands: one while the fault is reproduced, one after the product was changed.
@@ -69,45 +71,57 @@ fn set_up_from_the_registries() {
 #[test]
 fn an_agent_in_the_middle_of_a_command() {
     let Some(house) = House::warm(&slow_recording()) else { return skipped("kill the agent") };
-    survives(house, &[
-        |e| is_step(e, "reproduce", "working"),
-        |e| is_command(e, "", "monotonic"),
-        |e| is_step(e, "patch", "working"),
-        |e| is_step(e, "patch", "done"),
-    ]);
+    survives(
+        house,
+        &[
+            |e| is_step(e, "reproduce", "working"),
+            |e| is_command(e, "", "monotonic"),
+            |e| is_step(e, "patch", "working"),
+            |e| is_step(e, "patch", "done"),
+        ],
+    );
 }
 
 #[test]
 fn early_moments_of_proof() {
     let Some(house) = House::warm(&recording(&[])) else { return skipped("kill early in proof") };
-    survives(house, &[
-        |e| is_step(e, "prove", "working"),
-        |e| is_command(e, "prove", "base's own tests on base"),
-        |e| is_command(e, "prove", "on base, 3 of 3"),
-        |e| is_command(e, "prove", "in disguise"),
-    ]);
+    survives(
+        house,
+        &[
+            |e| is_step(e, "prove", "working"),
+            |e| is_command(e, "prove", "base's own tests on base"),
+            |e| is_command(e, "prove", "on base, 3 of 3"),
+            |e| is_command(e, "prove", "in disguise"),
+        ],
+    );
 }
 
 #[test]
 fn late_moments_of_proof() {
     let Some(house) = House::warm(&recording(&[])) else { return skipped("kill late in proof") };
-    survives(house, &[
-        |e| is_command(e, "prove", "on the patched source"),
-        |e| is_command(e, "prove", "exception swallowed"),
-        |e| is_command(e, "prove", "wrong versions"),
-        |e| e["type"] == "verdict",
-    ]);
+    survives(
+        house,
+        &[
+            |e| is_command(e, "prove", "on the patched source"),
+            |e| is_command(e, "prove", "exception swallowed"),
+            |e| is_command(e, "prove", "wrong versions"),
+            |e| e["type"] == "verdict",
+        ],
+    );
 }
 
 #[test]
 fn the_merge_request_is_opened_once() {
     let Some(house) = House::warm(&recording(&[])) else { return skipped("kill while proposing") };
-    survives(house, &[
-        |e| is_step(e, "prove", "done"),
-        |e| is_step(e, "propose", "working"),
-        |e| e["type"] == "status" && e["stage"] == "git",
-        |e| e["type"] == "merge_request",
-    ]);
+    survives(
+        house,
+        &[
+            |e| is_step(e, "prove", "done"),
+            |e| is_step(e, "propose", "working"),
+            |e| e["type"] == "status" && e["stage"] == "git",
+            |e| e["type"] == "merge_request",
+        ],
+    );
 }
 
 /// What git leaves when it is killed between taking a lock and letting go of it: too short a moment to strike by chance.

@@ -71,7 +71,8 @@ fn proof_is_repeated_on_the_same_patch_and_a_follow_up_keeps_its_merge_request()
     assert_eq!(second["id"], answer.json()["run_id"]);
     assert_eq!(second["diff"], first["diff"]);
     let events = house.expect_whole_log(&request);
-    let thought = events.iter().any(|e| e["run_id"] == second["id"] && (e["type"] == "assistant_message" || is_step(e, "patch", "working")));
+    let thought =
+        events.iter().any(|e| e["run_id"] == second["id"] && (e["type"] == "assistant_message" || is_step(e, "patch", "working")));
     assert!(!thought, "the agent was asked again");
 
     let answer = house.post("/api/chat/", &json!({"request_id": request, "message": "Good. Please mention it in the README too."}));

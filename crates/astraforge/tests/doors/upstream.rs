@@ -61,7 +61,8 @@ fn answer(stream: TcpStream, model: &dyn Provider, seen: &Mutex<Vec<String>>, he
         let (status, content_type) = (response.status, response.content_type.clone());
         Some((status, content_type, response.collect(ANSWER_BYTES_MAX).await.ok()?))
     })?;
-    let head = format!("HTTP/1.1 {status} x\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+    let head =
+        format!("HTTP/1.1 {status} x\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
     let mut stream = stream;
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(&bytes).ok()

@@ -3,9 +3,9 @@
 //!
 //! The signature alone says that something changed; the digests of the statement's sections say what.
 
+use crate::signing::key_id;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crate::signing::key_id;
 use domain::evidence::{Dot, Outcome, Proof, TestRow, Verdict};
 use domain::git::Commit;
 use domain::sandbox::Guarantee;
@@ -79,9 +79,12 @@ pub fn verify(envelope: &str, trusted: Option<&VerifyingKey>) -> Result<Verified
         return Err(changed("the key's name is not that of the key in the envelope"));
     }
     if trusted.is_some_and(|t| t != &public) {
-        return Err(Error::conflict(format!("the bundle is signed with key {key_id}, which is not the key that was asked for")).code("other_key"));
+        return Err(
+            Error::conflict(format!("the bundle is signed with key {key_id}, which is not the key that was asked for")).code("other_key")
+        );
     }
-    let signature = decode(&entry["sig"]).and_then(|b| Signature::from_slice(&b).ok()).ok_or_else(|| changed("the signature is none any more"))?;
+    let signature =
+        decode(&entry["sig"]).and_then(|b| Signature::from_slice(&b).ok()).ok_or_else(|| changed("the signature is none any more"))?;
     let is_signed = public.verify_strict(&pre_authentication(&payload), &signature).is_ok();
     let statement: Value = serde_json::from_slice(&payload).map_err(|e| changed(format!("the statement is no JSON any more: {e}")))?;
     let sections = changed_sections(&statement);
@@ -128,7 +131,8 @@ fn statement(facts: &Facts<'_>, proof: &Proof) -> Value {
     });
     let mut predicate = sections.as_object().cloned().unwrap_or_default();
     let subject = predicate.shift_remove("subject").unwrap_or_default();
-    let mut digests: Map<String, Value> = predicate.iter().map(|(k, v)| (k.clone(), Value::from(sha256(v.to_string().as_bytes())))).collect();
+    let mut digests: Map<String, Value> =
+        predicate.iter().map(|(k, v)| (k.clone(), Value::from(sha256(v.to_string().as_bytes())))).collect();
     digests.insert("subject".to_string(), Value::from(sha256(subject.to_string().as_bytes())));
     predicate.insert("digests".to_string(), Value::Object(digests));
     json!({"_type": STATEMENT, "subject": subject, "predicateType": PREDICATE, "predicate": predicate})
@@ -145,7 +149,8 @@ fn changed_sections(statement: &Value) -> Vec<String> {
     let predicate = statement["predicate"].as_object().unwrap_or(&empty);
     let digests = predicate.get("digests").and_then(Value::as_object).unwrap_or(&empty);
     let mut names = Vec::new();
-    let sections = predicate.iter().filter(|(k, _)| *k != "digests").map(|(k, v)| (k.as_str(), v)).chain([("subject", &statement["subject"])]);
+    let sections =
+        predicate.iter().filter(|(k, _)| *k != "digests").map(|(k, v)| (k.as_str(), v)).chain([("subject", &statement["subject"])]);
     for (name, value) in sections {
         if digests.get(name).and_then(Value::as_str) != Some(&sha256(value.to_string().as_bytes())) {
             names.push(name.to_string());

@@ -21,7 +21,8 @@ pub fn judge(red: &[String], runs: &[Run<'_>], canaries: &[Canary]) -> RuleResul
         if passed == outcomes.len() {
             continue;
         }
-        let (dress, first) = outcomes.iter().find(|(_, r)| r.is_none_or(|r| r.outcome != Outcome::Passed)).map(|(d, r)| (*d, *r)).unwrap_or_default();
+        let (dress, first) =
+            outcomes.iter().find(|(_, r)| r.is_none_or(|r| r.outcome != Outcome::Passed)).map(|(d, r)| (*d, *r)).unwrap_or_default();
         let why = first.map(what_it_says).unwrap_or_else(|| "no result".to_string());
         let file = super::red::file_of(id);
         if passed == 0 {
@@ -29,14 +30,23 @@ pub fn judge(red: &[String], runs: &[Run<'_>], canaries: &[Canary]) -> RuleResul
                 .at(file, 0)
                 .mend(format!("Make {} pass without changing what it checks.", short(id)));
         }
-        let plain: Vec<bool> = outcomes.iter().filter(|(d, _)| d.is_empty()).map(|(_, r)| r.is_some_and(|r| r.outcome == Outcome::Passed)).collect();
+        let plain: Vec<bool> =
+            outcomes.iter().filter(|(d, _)| d.is_empty()).map(|(_, r)| r.is_some_and(|r| r.outcome == Outcome::Passed)).collect();
         let when = if !dress.is_empty() && plain.iter().all(|p| *p) { format!(", and never {dress}") } else { String::new() };
         return broken(rule, "unsteady", format!("{} passes {passed} times of {} with the patch{when} ({why})", short(id), outcomes.len()))
             .at(file, 0)
             .mend("Make the change right every time, whoever runs it: no chance, no clock, no look at how the program was started.");
     }
     let disguised = runs.iter().filter(|r| !r.dress.is_empty()).count();
-    holds(rule, format!("{} with the patch, {} of {} runs, {disguised} of them in disguise", if red.len() == 1 { "passes".to_string() } else { format!("all {} pass", red.len()) }, runs.len(), runs.len()))
+    holds(
+        rule,
+        format!(
+            "{} with the patch, {} of {} runs, {disguised} of them in disguise",
+            if red.len() == 1 { "passes".to_string() } else { format!("all {} pass", red.len()) },
+            runs.len(),
+            runs.len()
+        ),
+    )
 }
 
 pub fn find<'a>(report: &'a VariantReport, id: &str) -> Option<&'a TestResult> {
@@ -54,7 +64,10 @@ pub fn tampered(rule: Rule, runs: &[Run<'_>], canaries: &[Canary]) -> Option<Rul
             );
         }
         if report.ended == Ended::Timeout {
-            return Some(broken(rule, "timeout", "a run of the counting tests did not end in time").mend("Make the tests and the change end quickly."));
+            return Some(
+                broken(rule, "timeout", "a run of the counting tests did not end in time")
+                    .mend("Make the tests and the change end quickly."),
+            );
         }
         for canary in canaries {
             let passes = find(report, &canary.passes).map(|t| t.outcome);
@@ -63,8 +76,16 @@ pub fn tampered(rule: Rule, runs: &[Run<'_>], canaries: &[Canary]) -> Option<Rul
                 continue;
             }
             if passes != Some(Outcome::Passed) || fails != Some(Outcome::Failed) {
-                let words = if fails == Some(Outcome::Passed) { "a test made to fail was reported as passed" } else { "a test of ours did not end as it must" };
-                return Some(broken(rule, "tampered", format!("{words}{}, so no result of this patch can be believed", dressed(run.dress))));
+                let words = if fails == Some(Outcome::Passed) {
+                    "a test made to fail was reported as passed"
+                } else {
+                    "a test of ours did not end as it must"
+                };
+                return Some(broken(
+                    rule,
+                    "tampered",
+                    format!("{words}{}, so no result of this patch can be believed", dressed(run.dress)),
+                ));
             }
         }
     }

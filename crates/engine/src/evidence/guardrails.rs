@@ -10,7 +10,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 pub fn judge(files: &[PatchFile], exclude: &[String], scanner: &dyn SecretScanner) -> RuleResult {
     let rule = Rule::Guardrails;
     if files.is_empty() {
-        return broken(rule, "empty_patch", "the patch changes nothing").mend("Change the code so that the problem is gone, with a test that shows it.");
+        return broken(rule, "empty_patch", "the patch changes nothing")
+            .mend("Change the code so that the problem is gone, with a test that shows it.");
     }
     if let Some(result) = size(files) {
         return result;
@@ -18,7 +19,9 @@ pub fn judge(files: &[PatchFile], exclude: &[String], scanner: &dyn SecretScanne
     let excluded = globs(exclude);
     for file in files {
         if let Some(reason) = forbidden(file, &excluded) {
-            return broken(rule, "forbidden_file", reason).at(&file.path, 0).mend(format!("Leave `{}` as it is on the base commit.", file.path));
+            return broken(rule, "forbidden_file", reason)
+                .at(&file.path, 0)
+                .mend(format!("Leave `{}` as it is on the base commit.", file.path));
         }
     }
     for file in files {

@@ -47,7 +47,8 @@ impl Shape {
     }
     fn is_place(&self, place: &Place) -> bool {
         self.places.iter().any(|(file, function)| {
-            same_file(file, &place.file) && (is_nameless(function) || is_nameless(last_part(&place.function)) || function == last_part(&place.function))
+            same_file(file, &place.file)
+                && (is_nameless(function) || is_nameless(last_part(&place.function)) || function == last_part(&place.function))
         })
     }
 }

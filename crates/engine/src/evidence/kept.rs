@@ -33,12 +33,14 @@ pub fn lost(base: &VariantReport, patched: &VariantReport) -> Option<RuleResult>
     }
     if !gone.is_empty() {
         return Some(
-            broken(RULE, "test_removed", format!("the patch takes away {}", list(&gone, 3))).mend(format!("Put {} back as on the base commit.", list(&gone, 3))),
+            broken(RULE, "test_removed", format!("the patch takes away {}", list(&gone, 3)))
+                .mend(format!("Put {} back as on the base commit.", list(&gone, 3))),
         );
     }
     if !skipped.is_empty() {
         return Some(
-            broken(RULE, "test_skipped", format!("the patch skips {}", list(&skipped, 3))).mend(format!("Let {} run again.", list(&skipped, 3))),
+            broken(RULE, "test_skipped", format!("the patch skips {}", list(&skipped, 3)))
+                .mend(format!("Let {} run again.", list(&skipped, 3))),
         );
     }
     None
@@ -65,7 +67,10 @@ pub fn weakened(before: &[Declared], after: &[Declared]) -> Option<RuleResult> {
             );
         }
         if new.skipped && !old.skipped {
-            return Some(broken(RULE, "test_skipped", format!("the patch skips {}", short(&old.id))).mend(format!("Let {} run again.", short(&old.id))));
+            return Some(
+                broken(RULE, "test_skipped", format!("the patch skips {}", short(&old.id)))
+                    .mend(format!("Let {} run again.", short(&old.id))),
+            );
         }
     }
     None
@@ -73,16 +78,21 @@ pub fn weakened(before: &[Declared], after: &[Declared]) -> Option<RuleResult> {
 
 /// Harness files that the patch carries.
 pub fn harness(files: &[PatchFile], needed: bool) -> Option<RuleResult> {
-    let paths: Vec<String> = files.iter().filter(|f| f.class == domain::harness::FileClass::Harness).map(|f| format!("`{}`", f.path)).collect();
+    let paths: Vec<String> =
+        files.iter().filter(|f| f.class == domain::harness::FileClass::Harness).map(|f| format!("`{}`", f.path)).collect();
     if paths.is_empty() {
         return None;
     }
     let names = list(&paths, 3);
     let path = paths[0].trim_matches('`').to_string();
     Some(if needed {
-        broken(RULE, "harness_needed", format!("the new tests pass only with the patch's own {names}")).at(&path, 0).mend(format!("Write the tests so that they need no change to {names}."))
+        broken(RULE, "harness_needed", format!("the new tests pass only with the patch's own {names}"))
+            .at(&path, 0)
+            .mend(format!("Write the tests so that they need no change to {names}."))
     } else {
-        broken(RULE, "harness_unneeded", format!("the patch changes {names}, which its proof does not need")).at(&path, 0).mend(format!("Leave {names} as on the base commit."))
+        broken(RULE, "harness_unneeded", format!("the patch changes {names}, which its proof does not need"))
+            .at(&path, 0)
+            .mend(format!("Leave {names} as on the base commit."))
     })
 }
 

@@ -39,7 +39,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judged {
     let mut frames = Vec::new();
     let mut is_new_behaviour = false;
     for id in evidence.counting {
-        let results: Vec<&TestResult> = evidence.by_id.get(id.as_str()).map(|s| s.repeats.iter().flatten().copied().collect()).unwrap_or_default();
+        let results: Vec<&TestResult> =
+            evidence.by_id.get(id.as_str()).map(|s| s.repeats.iter().flatten().copied().collect()).unwrap_or_default();
         let repeats = evidence.by_id.get(id.as_str()).map_or(0, |s| s.repeats.len());
         if results.len() < repeats || results.is_empty() {
             absent.push(id.clone());
@@ -95,20 +96,35 @@ fn refusal(e: &Evidence<'_>, passing: &[String], wavering: &[String], absent: &[
     }
     if let Some((id, words)) = wrong.first() {
         let mend = match e.shape {
-            Some(shape) => format!("Write a test that makes the reported {} happen in the reported code on the base commit.", shape.kinds[0]),
-            None => "Write a test that fails on the base commit because a check of it does not hold, or because the project's own code raises.".to_string(),
+            Some(shape) => {
+                format!("Write a test that makes the reported {} happen in the reported code on the base commit.", shape.kinds[0])
+            }
+            None => {
+                "Write a test that fails on the base commit because a check of it does not hold, or because the project's own code raises."
+                    .to_string()
+            }
         };
         return broken(rule, "wrong_reason", format!("{} fails on base, but {words}", short(id))).at(file_of(id), 0).mend(mend);
     }
     if !wavering.is_empty() {
-        return broken(rule, "unsteady", format!("on base, {}", list(wavering, 3))).mend("Write a test that fails on the base commit every time.");
+        return broken(rule, "unsteady", format!("on base, {}", list(wavering, 3)))
+            .mend("Write a test that fails on the base commit every time.");
     }
     if !passing.is_empty() {
-        return broken(rule, "passes_on_base", format!("{} on base, so {} nothing about the problem", pass(&shorts(passing)), if passing.len() == 1 { "it shows" } else { "they show" }))
-            .at(file_of(&passing[0]), 0)
-            .mend("Write a test that fails on the base commit and passes with your change.");
+        return broken(
+            rule,
+            "passes_on_base",
+            format!(
+                "{} on base, so {} nothing about the problem",
+                pass(&shorts(passing)),
+                if passing.len() == 1 { "it shows" } else { "they show" }
+            ),
+        )
+        .at(file_of(&passing[0]), 0)
+        .mend("Write a test that fails on the base commit and passes with your change.");
     }
-    broken(rule, "no_result", format!("{} gave no result on base", list(&shorts(absent), 3))).mend("Write a test that runs to its end on the base commit.")
+    broken(rule, "no_result", format!("{} gave no result on base", list(&shorts(absent), 3)))
+        .mend("Write a test that runs to its end on the base commit.")
 }
 
 fn pass(names: &[String]) -> String {
@@ -130,7 +146,9 @@ fn reason_of_all(e: &Evidence<'_>, results: &[&TestResult]) -> Result<(String, b
 
 fn reason(e: &Evidence<'_>, result: &TestResult) -> Result<(String, bool), String> {
     let first = result.chain.first();
-    let met = first.map(|l| format!("{}: {}", l.kind, l.message.lines().next().unwrap_or_default().chars().take(120).collect::<String>())).unwrap_or_else(|| "no exception".to_string());
+    let met = first
+        .map(|l| format!("{}: {}", l.kind, l.message.lines().next().unwrap_or_default().chars().take(120).collect::<String>()))
+        .unwrap_or_else(|| "no exception".to_string());
     if e.is_feature && names_new(e, &result.chain) {
         return Ok(("a name that only the patch defines".to_string(), true));
     }
@@ -165,9 +183,22 @@ fn at(kind: &str, place: Option<&Place>) -> String {
 }
 
 fn names_new(e: &Evidence<'_>, chain: &[Link]) -> bool {
-    chain.iter().filter(|l| matches!(l.kind.as_str(), "ImportError" | "ModuleNotFoundError" | "AttributeError" | "NameError" | "TypeError" | "SyntaxError" | "ReferenceError" | "Error")).any(|l| {
-        l.message.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| w.len() > 1).any(|w| (e.is_new_name)(w))
-    })
+    chain
+        .iter()
+        .filter(|l| {
+            matches!(
+                l.kind.as_str(),
+                "ImportError"
+                    | "ModuleNotFoundError"
+                    | "AttributeError"
+                    | "NameError"
+                    | "TypeError"
+                    | "SyntaxError"
+                    | "ReferenceError"
+                    | "Error"
+            )
+        })
+        .any(|l| l.message.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| w.len() > 1).any(|w| (e.is_new_name)(w)))
 }
 
 fn note_frames(e: &Evidence<'_>, result: &TestResult, frames: &mut Vec<Place>) {

@@ -53,7 +53,11 @@ pub fn judge(
     let real: Vec<&String> = suspects.iter().filter(|id| !repeats.get(*id).is_some_and(|r| r.is_flaky())).collect();
     let other = OtherTests { passed_on_base, still_pass: passed_on_base - suspects.len(), flaky: flaky.len() };
     let Some(first) = real.first() else {
-        let mut words = if passed_on_base == 0 { "base has no other test that passes".to_string() } else { format!("{} of {passed_on_base} tests that passed on base still pass", other.still_pass) };
+        let mut words = if passed_on_base == 0 {
+            "base has no other test that passes".to_string()
+        } else {
+            format!("{} of {passed_on_base} tests that passed on base still pass", other.still_pass)
+        };
         if !flaky.is_empty() {
             words.push_str(&format!("; flaky by themselves: {}", list(&flaky, 3)));
         }

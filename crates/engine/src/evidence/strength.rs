@@ -45,17 +45,30 @@ fn result(e: &Evidence) -> RuleResult {
         .mend("Check in the test what the code must give or do in this case, not only that nothing is raised.");
     }
     if let Some(tried) = e.handlers.iter().find(|t| t.caught_by.is_empty()) {
-        return broken(rule, "weak_test", format!("nobody notices when, at line {} of `{}`, {}", tried.mutant.line, tried.mutant.file, lower(&tried.mutant.description)))
-            .at(&tried.mutant.file, tried.mutant.line)
-            .mend("Check in a test exactly what the added handler or default gives.");
+        return broken(
+            rule,
+            "weak_test",
+            format!("nobody notices when, at line {} of `{}`, {}", tried.mutant.line, tried.mutant.file, lower(&tried.mutant.description)),
+        )
+        .at(&tried.mutant.file, tried.mutant.line)
+        .mend("Check in a test exactly what the added handler or default gives.");
     }
     let caught = e.wrong.iter().filter(|t| !t.caught_by.is_empty()).count();
     let total = e.wrong.len();
-    let survivors: Vec<String> = e.wrong.iter().filter(|t| t.caught_by.is_empty()).map(|t| format!("{} ({}:{})", t.mutant.description, t.mutant.file, t.mutant.line)).collect();
+    let survivors: Vec<String> = e
+        .wrong
+        .iter()
+        .filter(|t| t.caught_by.is_empty())
+        .map(|t| format!("{} ({}:{})", t.mutant.description, t.mutant.file, t.mutant.line))
+        .collect();
     let untried = if e.untried > 0 { format!("; time was up before {}", count(e.untried, "more", "more")) } else { String::new() };
     if total > 0 && caught * 2 <= total {
-        return broken(rule, "weak_test", format!("only {caught} of {total} wrong versions are caught; not noticed: {}{untried}", list(&survivors, 3)))
-            .mend("Check more of what the change does: with half of it wrong, the tests still pass.");
+        return broken(
+            rule,
+            "weak_test",
+            format!("only {caught} of {total} wrong versions are caught; not noticed: {}{untried}", list(&survivors, 3)),
+        )
+        .mend("Check more of what the change does: with half of it wrong, the tests still pass.");
     }
     let mut words = match total {
         0 => "there was no wrong version to make".to_string(),

@@ -112,7 +112,14 @@ async fn count(tx: &mut store::Tx, one: &mut Touched, place: usize, alert: &Aler
 }
 
 /// Keeps the newest alerts, decides about a run, stores the incident.
-async fn settle(engine: &Engine, tx: &mut store::Tx, one: Touched, source: &Source, arrivals: &[Arrival<'_>], now: Timestamp) -> Result<()> {
+async fn settle(
+    engine: &Engine,
+    tx: &mut store::Tx,
+    one: Touched,
+    source: &Source,
+    arrivals: &[Arrival<'_>],
+    now: Timestamp,
+) -> Result<()> {
     let Touched { mut incident, is_new, has_regressed, arrivals: places, users: _ } = one;
     for place in &places[places.len().saturating_sub(EVENTS_PER_INCIDENT_MAX)..] {
         let alert = arrivals[*place].alert.clone();

@@ -52,7 +52,9 @@ impl Intake {
         }
         *count += 1;
         if *count > EVENTS_PER_SOURCE_SECOND_MAX {
-            return Err(Error::limit(format!("this source sent more than {EVENTS_PER_SOURCE_SECOND_MAX} alerts in one second; come back later")));
+            return Err(Error::limit(format!(
+                "this source sent more than {EVENTS_PER_SOURCE_SECOND_MAX} alerts in one second; come back later"
+            )));
         }
         Ok(())
     }
@@ -63,7 +65,9 @@ impl Intake {
         scrub::scrub(&mut alert, salt);
         let (done, answer) = oneshot::channel();
         let queue = self.0.queue.get_or_init(|| start(engine));
-        queue.try_send(Waiting { source, alert, done }).map_err(|_| Error::limit("too many alerts are waiting to be stored; come back later"))?;
+        queue
+            .try_send(Waiting { source, alert, done })
+            .map_err(|_| Error::limit("too many alerts are waiting to be stored; come back later"))?;
         answer.await.map_err(|_| Error::unavailable("the server is stopping; send the alert again"))?
     }
 }

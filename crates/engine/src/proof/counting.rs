@@ -38,7 +38,8 @@ fn of(harness: &dyn TestHarness, file: &PatchFile, text: &str) -> Vec<Declared> 
 }
 
 pub fn declared_on_both(harness: &dyn TestHarness, files: &[PatchFile]) -> (Vec<Declared>, Vec<Declared>) {
-    let side = |text: fn(&PatchFile) -> Option<&str>| files.iter().flat_map(|f| text(f).map(|t| of(harness, f, t)).unwrap_or_default()).collect();
+    let side =
+        |text: fn(&PatchFile) -> Option<&str>| files.iter().flat_map(|f| text(f).map(|t| of(harness, f, t)).unwrap_or_default()).collect();
     (side(|f| f.old.as_deref()), side(|f| f.new.as_deref()))
 }
 

@@ -1,7 +1,7 @@
 //! Runs batches of variants, each batch in a fresh sandbox without a network, a few at a time.
 
 use super::trees::Tree;
-use super::{ProofConfig, ProofContext, ProofEvent, ProofInput, Progress, batch};
+use super::{Progress, ProofConfig, ProofContext, ProofEvent, ProofInput, batch};
 use crate::strangers;
 use domain::egress::EgressPolicy;
 use domain::evidence::RunNote;
@@ -45,7 +45,12 @@ struct Kept {
 }
 
 impl<'a> Ground<'a> {
-    pub async fn new(context: &'a ProofContext, input: &'a ProofInput, harness: Arc<dyn TestHarness>, progress: Progress<'a>) -> Result<Self> {
+    pub async fn new(
+        context: &'a ProofContext,
+        input: &'a ProofInput,
+        harness: Arc<dyn TestHarness>,
+        progress: Progress<'a>,
+    ) -> Result<Self> {
         let assets = assets(context, harness.as_ref()).await?;
         let turns = Semaphore::new(context.parallel.max(1));
         Ok(Ground { context, input, harness, progress, turns, assets, kept: Mutex::default() })
@@ -123,9 +128,12 @@ impl<'a> Ground<'a> {
 
     async fn compare(&self, place: &dyn Sandbox, tree: &Tree, root: &str) -> Result<()> {
         for path in &tree.guarded {
-            let expected = strangers::read(&tree.path, path, u64::MAX)?.ok_or_else(|| Error::internal(format!("`{path}` of a checkout is gone")))?;
+            let expected =
+                strangers::read(&tree.path, path, u64::MAX)?.ok_or_else(|| Error::internal(format!("`{path}` of a checkout is gone")))?;
             let found = place.read_file(&format!("{root}/{path}"), 0, expected.len() as u64 + 1).await.unwrap_or_default();
-            if Sha256::digest(&found) != Sha256::digest(&expected) && let Ok(mut kept) = self.kept.lock() {
+            if Sha256::digest(&found) != Sha256::digest(&expected)
+                && let Ok(mut kept) = self.kept.lock()
+            {
                 kept.tampered = Some(path.clone());
             }
         }

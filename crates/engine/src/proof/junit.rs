@@ -19,7 +19,13 @@ pub fn write(suite: &str, report: &VariantReport) -> String {
     );
     for test in &report.tests {
         let (class, name) = test.id.split_once("::").unwrap_or(("", &test.id));
-        let _ = write!(xml, "  <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"", escape(class), escape(name), test.duration_ms as f64 / 1000.0);
+        let _ = write!(
+            xml,
+            "  <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\"",
+            escape(class),
+            escape(name),
+            test.duration_ms as f64 / 1000.0
+        );
         let message = test.chain.first().map(|l| format!("{}: {}", l.kind, l.message)).unwrap_or_default();
         let _ = match test.outcome {
             Outcome::Passed => writeln!(xml, "/>"),

@@ -79,7 +79,12 @@ pub struct ProofConfig {
 pub enum ProofEvent {
     /// What is being run now, in words.
     Running(String),
-    Test { side: Side, test: String, repeat: usize, outcome: Outcome },
+    Test {
+        side: Side,
+        test: String,
+        repeat: usize,
+        outcome: Outcome,
+    },
     Rule(RuleResult),
 }
 
@@ -117,7 +122,8 @@ async fn run(context: &ProofContext, input: &ProofInput, progress: Progress<'_>)
     }
     let Some(harness) = chosen else {
         proof.verdict = Verdict::NotApplicable;
-        proof.reason = "no test framework that the runner knows was found; name a command and its JUnit report in `.astraforge.yml`".to_string();
+        proof.reason =
+            "no test framework that the runner knows was found; name a command and its JUnit report in `.astraforge.yml`".to_string();
         return Ok(proof);
     };
     proof.harness = harness.id().to_string();
@@ -157,8 +163,13 @@ impl Judge<'_> {
         let patient = TIMEOUT_FIRST.max(Duration::from_millis(base.duration_ms * 10)).min(TIMEOUT_SUITE);
         let mut own = self.suite(&ground, &trees.patch, "all tests with the patch", patient).await?;
         if own.ended == Ended::Timeout {
-            let words = format!("the tests did not end within {} s with the patch; on base they take {} ms", patient.as_secs(), base.duration_ms);
-            add(&mut proof, self.progress, evidence::broken(Rule::Green, "timeout", words).mend("Find what never ends in the change or its test."));
+            let words =
+                format!("the tests did not end within {} s with the patch; on base they take {} ms", patient.as_secs(), base.duration_ms);
+            add(
+                &mut proof,
+                self.progress,
+                evidence::broken(Rule::Green, "timeout", words).mend("Find what never ends in the change or its test."),
+            );
             return Ok(finish(proof, self.progress, "not judged while the tests do not end"));
         }
         own.tests.retain(|t| !t.id.contains(&nonce));
@@ -217,7 +228,11 @@ impl Judge<'_> {
         let watch = self.shape().map(|s| Watch { kinds: s.kinds });
         let words = red::words_for(counting.len());
         let red = self.red(ground, trees, &ids, watch, &words, timeout);
-        let dice = self.files.iter().filter(|f| f.is_product()).any(|f| f.new.as_deref().is_some_and(|new| self.harness.reads_dice(f.old.as_deref(), new)));
+        let dice = self
+            .files
+            .iter()
+            .filter(|f| f.is_product())
+            .any(|f| f.new.as_deref().is_some_and(|new| self.harness.reads_dice(f.old.as_deref(), new)));
         let repeats = if dice { GREEN_REPEATS_DICE } else { GREEN_REPEATS };
         let green = self.green(ground, trees, &ids, repeats, &words, timeout);
         let patched = self.suite(ground, &trees.regression, "base's own tests on the patched source", timeout);
@@ -226,7 +241,15 @@ impl Judge<'_> {
     }
 
     /// Each repeat in a sandbox of its own, unless each of them would have to build the tree.
-    async fn red(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], watch: Option<Watch>, words: &str, timeout: Duration) -> Result<Vec<VariantReport>> {
+    async fn red(
+        &self,
+        ground: &Ground<'_>,
+        trees: &Trees,
+        ids: &[String],
+        watch: Option<Watch>,
+        words: &str,
+        timeout: Duration,
+    ) -> Result<Vec<VariantReport>> {
         let variant = |i: usize| Variant { key: format!("red-{i}"), ids: Some(ids.to_vec()), watch: watch.clone(), ..Variant::default() };
         let repeats: Vec<Variant> = (0..RED_REPEATS).map(variant).collect();
         let share = if self.harness.builds() { RED_REPEATS } else { 1 };
@@ -238,7 +261,15 @@ impl Judge<'_> {
         Ok(futures::future::try_join_all(jobs).await?.into_iter().flatten().collect())
     }
 
-    async fn green(&self, ground: &Ground<'_>, trees: &Trees, ids: &[String], repeats: usize, words: &str, timeout: Duration) -> Result<Vec<(&'static str, VariantReport)>> {
+    async fn green(
+        &self,
+        ground: &Ground<'_>,
+        trees: &Trees,
+        ids: &[String],
+        repeats: usize,
+        words: &str,
+        timeout: Duration,
+    ) -> Result<Vec<(&'static str, VariantReport)>> {
         let plain = repeats.div_ceil(2);
         let dress = |i: usize| match i {
             i if i < plain => Disguise::None,
@@ -246,7 +277,13 @@ impl Judge<'_> {
             _ => Disguise::Bare,
         };
         let variants: Vec<Variant> = (0..repeats)
-            .map(|i| Variant { key: format!("green-{i}"), ids: Some(ids.to_vec()), shuffle: (i > 0).then_some(i as u64), disguise: dress(i), ..Variant::default() })
+            .map(|i| Variant {
+                key: format!("green-{i}"),
+                ids: Some(ids.to_vec()),
+                shuffle: (i > 0).then_some(i as u64),
+                disguise: dress(i),
+                ..Variant::default()
+            })
             .collect();
         let (clear, disguised) = variants.split_at(plain);
         let jobs = [clear, disguised].into_iter().enumerate().flat_map(|(disguised, part)| {
@@ -282,7 +319,9 @@ impl Judge<'_> {
         let is_product = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) == domain::harness::FileClass::Product;
         let is_test = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) != domain::harness::FileClass::Product;
         let is_new_name = |word: &str| {
-            let times = |text: &Option<String>| text.as_deref().map_or(0, |t| t.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| *w == word).count());
+            let times = |text: &Option<String>| {
+                text.as_deref().map_or(0, |t| t.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| *w == word).count())
+            };
             self.files.iter().any(|f| f.is_product() && times(&f.new) > times(&f.old))
         };
         red::judge(&red::Evidence {
@@ -300,32 +339,49 @@ impl Judge<'_> {
     fn judge_green(&self, red: &[String], evidence: &Evidence, trees: &Trees, red_holds: bool) -> RuleResult {
         let runs: Vec<green::Run<'_>> = evidence.green.iter().map(|(dress, report)| green::Run { dress, report }).collect();
         if let Some(path) = &evidence.guarded {
-            return evidence::broken(Rule::Green, "tampered", format!("`{path}` was changed while the tests ran")).at(path, 0).mend("Nothing may write to tests or their configuration while they run.");
+            return evidence::broken(Rule::Green, "tampered", format!("`{path}` was changed while the tests ran"))
+                .at(path, 0)
+                .mend("Nothing may write to tests or their configuration while they run.");
         }
         if !red_holds {
-            return green::tampered(Rule::Green, &runs, &trees.canaries).unwrap_or_else(|| not_judged(Rule::Green, "not judged without a red test"));
+            return green::tampered(Rule::Green, &runs, &trees.canaries)
+                .unwrap_or_else(|| not_judged(Rule::Green, "not judged without a red test"));
         }
         green::judge(red, &runs, &trees.canaries)
     }
 
-    async fn judge_regression(&self, ground: &Ground<'_>, trees: &Trees, base: &VariantReport, patched: &VariantReport) -> Result<(RuleResult, domain::run::OtherTests)> {
+    async fn judge_regression(
+        &self,
+        ground: &Ground<'_>,
+        trees: &Trees,
+        base: &VariantReport,
+        patched: &VariantReport,
+    ) -> Result<(RuleResult, domain::run::OtherTests)> {
         let suspects = regression::suspects(base, patched);
         let mut repeats = BTreeMap::new();
         let retried: Vec<String> = suspects.iter().take(50).cloned().collect();
         if !retried.is_empty() && suspects.len() * 2 <= base.tests.len().max(4) {
             let again = |tree, line: &str| {
-                let variants: Vec<Variant> =
-                    (0..SUSPECT_REPEATS).map(|i| Variant { key: format!("again-{i}"), ids: Some(retried.clone()), ..Variant::default() }).collect();
+                let variants: Vec<Variant> = (0..SUSPECT_REPEATS)
+                    .map(|i| Variant { key: format!("again-{i}"), ids: Some(retried.clone()), ..Variant::default() })
+                    .collect();
                 let job = Job { line: line.to_string(), fresh: false, disguised: false, timeout: TIMEOUT_FIRST, guard: false };
                 async move { ground.run(tree, variants, &job).await }
             };
-            let (on_base, on_patch) =
-                futures::try_join!(again(&trees.base, "tests that went wrong, ten times on base"), again(&trees.regression, "tests that went wrong, ten times with the patch"))?;
+            let (on_base, on_patch) = futures::try_join!(
+                again(&trees.base, "tests that went wrong, ten times on base"),
+                again(&trees.regression, "tests that went wrong, ten times with the patch")
+            )?;
             let failed = |reports: &[VariantReport], id: &str| {
                 reports.iter().filter(|r| green::find(r, id).is_none_or(|t| t.outcome != Outcome::Passed)).count()
             };
             for id in &retried {
-                let counts = regression::Repeats { base_failed: failed(&on_base, id), base: on_base.len(), patch_failed: failed(&on_patch, id), patch: on_patch.len() };
+                let counts = regression::Repeats {
+                    base_failed: failed(&on_base, id),
+                    base: on_base.len(),
+                    patch_failed: failed(&on_patch, id),
+                    patch: on_patch.len(),
+                };
                 repeats.insert(id.clone(), counts);
             }
         }
@@ -358,7 +414,13 @@ impl Judge<'_> {
 
     async fn passes_with_own_harness(&self, ground: &Ground<'_>, trees: &Trees, red: &[String]) -> Result<bool> {
         let tree = trees::head(self.context, self.input).await?;
-        let job = Job { line: "the counting tests with the patch's own test configuration".to_string(), fresh: false, disguised: false, timeout: TIMEOUT_FIRST, guard: false };
+        let job = Job {
+            line: "the counting tests with the patch's own test configuration".to_string(),
+            fresh: false,
+            disguised: false,
+            timeout: TIMEOUT_FIRST,
+            guard: false,
+        };
         let variant = Variant { key: "own".to_string(), ids: Some(red.to_vec()), ..Variant::default() };
         let _ = trees;
         let report = ground.run(&tree, vec![variant], &job).await?.remove(0);
@@ -380,7 +442,12 @@ impl Judge<'_> {
                     let found = green::find(report, id);
                     let outcome = found.map_or(Outcome::Error, |t| t.outcome);
                     (self.progress)(ProofEvent::Test { side, test: id.clone(), repeat, outcome });
-                    Dot { outcome, log: found.map(|t| t.log.clone()).unwrap_or_else(|| format!("no result: the run {:?}", report.ended).to_lowercase()) }
+                    Dot {
+                        outcome,
+                        log: found
+                            .map(|t| t.log.clone())
+                            .unwrap_or_else(|| format!("no result: the run {:?}", report.ended).to_lowercase()),
+                    }
                 };
                 reports.iter().enumerate().map(dot).collect()
             };
@@ -443,7 +510,12 @@ fn finish(mut proof: Proof, progress: Progress<'_>, why_not: &str) -> Proof {
     if proof.is_new_behaviour && all_hold {
         proof.reason = "new behaviour: its tests can't hold on base, so this is no proof of a fix".to_string();
     }
-    let words: Vec<String> = proof.rules.iter().filter(|r| r.state == RuleState::Broken).filter_map(|r| Some(format!("{}: {}. {}", r.code, r.detail, r.mend.as_ref()?))).collect();
+    let words: Vec<String> = proof
+        .rules
+        .iter()
+        .filter(|r| r.state == RuleState::Broken)
+        .filter_map(|r| Some(format!("{}: {}. {}", r.code, r.detail, r.mend.as_ref()?)))
+        .collect();
     proof.mend = if words.is_empty() { None } else { Some(words.join("\n")) };
     proof
 }

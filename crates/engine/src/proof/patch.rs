@@ -25,7 +25,9 @@ const DETECT_FILES: &[&str] = &[
 pub async fn harness(context: &ProofContext, input: &ProofInput) -> Result<Option<Arc<dyn TestHarness>>> {
     if let Some(id) = &input.config.harness {
         let found = context.harnesses.iter().find(|h| h.id() == id).cloned();
-        return found.map(Some).ok_or_else(|| Error::invalid(format!("`.astraforge.yml` names the harness `{id}`, which this server does not have")));
+        return found
+            .map(Some)
+            .ok_or_else(|| Error::invalid(format!("`.astraforge.yml` names the harness `{id}`, which this server does not have")));
     }
     if input.config.command.is_some() {
         return Ok(context.harnesses.iter().find(|h| h.id() == "generic").cloned());
@@ -98,5 +100,7 @@ fn name(path: &str) -> &str {
 
 /// Inside the tree and not somebody else's package.
 pub fn is_own(path: &str) -> bool {
-    !path.is_empty() && !path.starts_with(['/', '<']) && !["node_modules/", "site-packages/", ".venv/", "node:"].iter().any(|p| path.contains(p))
+    !path.is_empty()
+        && !path.starts_with(['/', '<'])
+        && !["node_modules/", "site-packages/", ".venv/", "node:"].iter().any(|p| path.contains(p))
 }

@@ -58,11 +58,20 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     let hushes = hushes(parts, &red.frames).await?;
     let (hushed, tried) = futures::try_join!(
         notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
-        notice(parts, &parts.trees.patch, handlers.into_iter().chain(wrong).collect(), counting, timeout, end, "wrong versions of the patch"),
+        notice(
+            parts,
+            &parts.trees.patch,
+            handlers.into_iter().chain(wrong).collect(),
+            counting,
+            timeout,
+            end,
+            "wrong versions of the patch"
+        ),
     )?;
     evidence.untried += hushed.1 + tried.1;
     evidence.hushed = hushed.0;
-    let (pieces, versions): (Vec<Tried>, Vec<Tried>) = whole_suite(parts, tried.0, timeout, end).await?.into_iter().partition(|t| t.mutant.kind == MutantKind::Handler);
+    let (pieces, versions): (Vec<Tried>, Vec<Tried>) =
+        whole_suite(parts, tried.0, timeout, end).await?.into_iter().partition(|t| t.mutant.kind == MutantKind::Handler);
     evidence.handlers = pieces;
     evidence.wrong = versions;
     Ok(evidence)
@@ -88,7 +97,15 @@ async fn hushes(parts: &Parts<'_>, frames: &[Place]) -> Result<Vec<Mutant>> {
 }
 
 /// Runs the tests on each mutant; the second figure is how many the clock left over.
-async fn notice(parts: &Parts<'_>, tree: &Tree, mutants: Vec<Mutant>, ids: &[String], timeout: Duration, end: Instant, line: &str) -> Result<(Vec<Tried>, usize)> {
+async fn notice(
+    parts: &Parts<'_>,
+    tree: &Tree,
+    mutants: Vec<Mutant>,
+    ids: &[String],
+    timeout: Duration,
+    end: Instant,
+    line: &str,
+) -> Result<(Vec<Tried>, usize)> {
     let job = Job { line: format!("{} {line}", mutants.len()), fresh: false, disguised: false, timeout, guard: false };
     let mut tried = Vec::new();
     for stretch in mutants.chunks(STRETCH) {
@@ -97,7 +114,13 @@ async fn notice(parts: &Parts<'_>, tree: &Tree, mutants: Vec<Mutant>, ids: &[Str
         }
         let variants = stretch.iter().enumerate().map(|(i, m)| variant(i, m, Some(ids.to_vec()))).collect();
         let reports = parts.ground.spread(tree, variants, &job).await?;
-        tried.extend(stretch.iter().zip(&reports).filter(|(_, r)| r.ended != Ended::BuildFailed).map(|(m, r)| Tried { mutant: m.clone(), caught_by: caught(ids, r) }));
+        tried.extend(
+            stretch
+                .iter()
+                .zip(&reports)
+                .filter(|(_, r)| r.ended != Ended::BuildFailed)
+                .map(|(m, r)| Tried { mutant: m.clone(), caught_by: caught(ids, r) }),
+        );
         if reports.len() < stretch.len() {
             break;
         }

@@ -2,13 +2,13 @@
 
 use super::counting::Counting;
 use super::{ProofContext, ProofInput};
-use crate::strangers;
 use crate::evidence::PatchFile;
+use crate::strangers;
 use bytes::Bytes;
+use domain::Result;
 use domain::diff::BlobKind;
 use domain::git::{Commit, FileEdit, Signature};
 use domain::harness::{Canary, FileClass, TestHarness};
-use domain::Result;
 use std::path::{Path, PathBuf};
 
 /// A longer file is no source code.
@@ -88,7 +88,14 @@ pub async fn head(context: &ProofContext, input: &ProofInput) -> Result<Tree> {
 }
 
 /// One pair per counting file: in a copy beside it, or at its own end where a copy would not be loaded.
-fn canaries(harness: &dyn TestHarness, files: &[PatchFile], counting: &[Counting], nonce: &str, red: &mut Vec<FileEdit>, patch: &mut Vec<FileEdit>) -> Vec<Canary> {
+fn canaries(
+    harness: &dyn TestHarness,
+    files: &[PatchFile],
+    counting: &[Counting],
+    nonce: &str,
+    red: &mut Vec<FileEdit>,
+    patch: &mut Vec<FileEdit>,
+) -> Vec<Canary> {
     let mut canaries = Vec::new();
     let mut paths: Vec<&str> = counting.iter().map(|c| c.file.as_str()).collect();
     paths.dedup();
@@ -145,7 +152,11 @@ fn to_old(file: &PatchFile) -> FileEdit {
 }
 
 fn blob_edit(path: &str, blob: Option<&domain::diff::Blob>) -> FileEdit {
-    FileEdit { path: path.to_string(), content: blob.map(|b| b.content.clone()), executable: blob.is_some_and(|b| b.kind == BlobKind::Executable) }
+    FileEdit {
+        path: path.to_string(),
+        content: blob.map(|b| b.content.clone()),
+        executable: blob.is_some_and(|b| b.kind == BlobKind::Executable),
+    }
 }
 
 fn edit(path: &str, text: String) -> FileEdit {

@@ -4,11 +4,11 @@
 
 use super::drive::Work;
 use crate::{events, llm, prompt};
+use domain::egress::{EgressPolicy, Peer};
 use domain::event::STAGE_AGENT;
 use domain::git::Commit;
 use domain::run::{Step, StepState};
 use domain::sandbox::{Command, Mount, MountMode, Sandbox, SandboxLimits, SandboxSpec, WORKSPACE, Workspace};
-use domain::egress::{EgressPolicy, Peer};
 use domain::turn::{AgentEvent, ModelAccess, Turn, TurnEnd, TurnOutcome};
 use domain::{Error, Result, limits};
 use serde_json::json;
@@ -109,7 +109,9 @@ async fn turn_in(work: &mut Work, sandbox: &Arc<dyn Sandbox>, base: &Commit) -> 
     match &outcome.ended {
         TurnEnd::Finished => {}
         TurnEnd::Cancelled => return Err(Error::unavailable("the run was asked to stop")),
-        TurnEnd::Deadline => return Err(Error::conflict(format!("the agent was still at work after {} minutes", limits::AGENT_TURN_SECONDS_MAX / 60))),
+        TurnEnd::Deadline => {
+            return Err(Error::conflict(format!("the agent was still at work after {} minutes", limits::AGENT_TURN_SECONDS_MAX / 60)));
+        }
         TurnEnd::Failed(why) => return Err(Error::conflict(format!("{} failed: {why}", executor.label()))),
     }
     let patch = collect(sandbox, base).await?;
@@ -121,7 +123,8 @@ async fn apply_earlier(work: &Work, sandbox: &Arc<dyn Sandbox>) -> Result<()> {
     if work.run.record.patch.is_empty() {
         return Ok(());
     }
-    let apply = Command::new(["git", "apply", "--whitespace=nowarn", "-"]).stdin(work.run.record.patch.clone()).timeout(Duration::from_secs(60));
+    let apply =
+        Command::new(["git", "apply", "--whitespace=nowarn", "-"]).stdin(work.run.record.patch.clone()).timeout(Duration::from_secs(60));
     sandbox.exec(apply).await?.checked("putting the earlier patch back")?;
     Ok(())
 }
@@ -195,16 +198,15 @@ async fn collect(sandbox: &Arc<dyn Sandbox>, base: &Commit) -> Result<String> {
     let line = format!(
         "git add -A && git -c core.quotepath=off diff --cached --binary --full-index --no-ext-diff --no-textconv --no-renames {base} --"
     );
-    let diff = Command::shell(line)
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .timeout(Duration::from_secs(120))
-        .output_bytes_max(limits::DIFF_BYTES_MAX * 4);
+    let diff =
+        Command::shell(line).env("GIT_OPTIONAL_LOCKS", "0").timeout(Duration::from_secs(120)).output_bytes_max(limits::DIFF_BYTES_MAX * 4);
     let output = sandbox.exec(diff).await?;
     if output.stdout_dropped > 0 {
         return Err(Error::limit(format!("the agent's change is larger than {} bytes", limits::DIFF_BYTES_MAX * 4)));
     }
     let output = output.checked("reading the agent's change")?;
-    String::from_utf8(output.stdout.to_vec()).map_err(|_| Error::invalid("the agent's change is not UTF-8 text; binary files must be added as such"))
+    String::from_utf8(output.stdout.to_vec())
+        .map_err(|_| Error::invalid("the agent's change is not UTF-8 text; binary files must be added as such"))
 }
 
 async fn keep(work: &mut Work, mut outcome: TurnOutcome, patch: String) -> Result<()> {
@@ -230,6 +232,7 @@ async fn keep(work: &mut Work, mut outcome: TurnOutcome, patch: String) -> Resul
     if added.files == 0 {
         return Err(Error::conflict(format!("{message}: {}", first_line(&work.run.record.final_message))));
     }
-    let fields = json!({"stage": "diff", "message": message, "additions": added.additions, "deletions": added.deletions, "files": added.files});
+    let fields =
+        json!({"stage": "diff", "message": message, "additions": added.additions, "deletions": added.deletions, "files": added.files});
     work.save_with("status", fields).await
 }

@@ -94,7 +94,18 @@ impl Work {
         tx.commit().await?;
         let provisioner = engine.provisioner(&engine.settings.default_provisioner)?;
         let log = RunLog::start(engine, request.id, id, lease.clone());
-        Ok(Some(Work { engine: engine.clone(), run, request, messages, incident, repository, provisioner, log, lease: lease.clone(), cancel }))
+        Ok(Some(Work {
+            engine: engine.clone(),
+            run,
+            request,
+            messages,
+            incident,
+            repository,
+            provisioner,
+            log,
+            lease: lease.clone(),
+            cancel,
+        }))
     }
 
     async fn steps(&mut self) -> Result<()> {

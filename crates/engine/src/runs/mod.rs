@@ -9,8 +9,8 @@ pub mod propose;
 pub mod prove;
 
 use crate::{Engine, events, workspaces};
-use domain::run::{Run, RunRecord, RunStatus, Step, StepRecord, StepState};
 use domain::request::{Request, RequestState};
+use domain::run::{Run, RunRecord, RunStatus, Step, StepRecord, StepState};
 use domain::usage::Usage;
 use domain::workspace::Permission;
 use domain::{Error, IncidentId, MergeRequestId, RequestId, Result, RunId, UserId, WorkspaceId};
@@ -76,7 +76,15 @@ pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, beg
         run_at: engine.now(),
     };
     store::queue::enqueue(tx, job).await?;
-    events::append(engine, tx, request.id, Some(run.id), "status", json!({"stage": "queued", "message": format!("run {} is queued", run.number)})).await?;
+    events::append(
+        engine,
+        tx,
+        request.id,
+        Some(run.id),
+        "status",
+        json!({"stage": "queued", "message": format!("run {} is queued", run.number)}),
+    )
+    .await?;
     Ok(run.id)
 }
 

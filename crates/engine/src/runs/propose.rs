@@ -33,7 +33,11 @@ pub async fn step(work: &mut Work) -> Result<String> {
     work.log.status("git", format!("pushing {} to {}", commit.short(), proposal.source_branch)).await;
     let proposed = forge.propose(&work.repository, &proposal).await?;
     let (number, fresh) = record(work, proposal, proposed.reference, commit, verdict).await?;
-    Ok(format!("merge request !{number} {}{}", if fresh { "opened" } else { "updated" }, if verdict == Verdict::Proven { "" } else { " as a draft" }))
+    Ok(format!(
+        "merge request !{number} {}{}",
+        if fresh { "opened" } else { "updated" },
+        if verdict == Verdict::Proven { "" } else { " as a draft" }
+    ))
 }
 
 /// What an earlier run of this request left on its branch.
@@ -171,7 +175,8 @@ fn description(work: &Work, verdict: Verdict) -> String {
             RuleState::Broken => "broken",
             _ => "not judged",
         };
-        let _ = writeln!(out, "| {} | {state} | {} |", rule.rule.word().replace('_', " "), rule.detail.replace('|', "\\|").replace('\n', " "));
+        let _ =
+            writeln!(out, "| {} | {state} | {} |", rule.rule.word().replace('_', " "), rule.detail.replace('|', "\\|").replace('\n', " "));
     }
     if let Some(digest) = &record.bundle_digest {
         let _ = write!(

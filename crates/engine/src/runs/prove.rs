@@ -43,7 +43,9 @@ pub async fn step(work: &mut Work) -> Result<(Flow, String)> {
     };
     let proof = judge(work, &input).await?;
     let summary = in_words(&proof);
-    if let Some(mend) = proof.mend.clone().filter(|_| proof.verdict == Verdict::Unproven && work.run.record.agent_turns < limits::AGENT_TURNS_PER_RUN_MAX) {
+    if let Some(mend) =
+        proof.mend.clone().filter(|_| proof.verdict == Verdict::Unproven && work.run.record.agent_turns < limits::AGENT_TURNS_PER_RUN_MAX)
+    {
         keep(work, &proof);
         work.run.record.mend = Some(mend);
         return Ok((Flow::BackToPatch, summary));
@@ -58,11 +60,8 @@ pub async fn step(work: &mut Work) -> Result<(Flow, String)> {
 /// Exactly the agent's diff on exactly the base, under our name; the same patch always makes the same commit.
 async fn commit(work: &Work, base: &Commit) -> Result<Commit> {
     let settings = &work.engine.settings;
-    let author = Signature {
-        name: settings.git_author_name.clone(),
-        email: settings.git_author_email.clone(),
-        at: work.run.created_at.as_second(),
-    };
+    let author =
+        Signature { name: settings.git_author_name.clone(), email: settings.git_author_email.clone(), at: work.run.created_at.as_second() };
     let message = format!("{}\n\nAstraForge-Request: {}\n", work.request.title, work.request.id);
     let patch = work.run.record.patch.clone().into();
     work.engine.git.commit_patch(work.repository.id, base, &patch, &message, &author).await

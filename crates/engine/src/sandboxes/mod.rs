@@ -100,7 +100,8 @@ struct Checked {
 }
 
 fn check(engine: &Engine, new: &NewSession) -> Result<Checked> {
-    let provisioner = engine.provisioner(new.mode.as_deref().filter(|m| !m.is_empty()).unwrap_or(&engine.settings.default_provisioner))?.id();
+    let provisioner =
+        engine.provisioner(new.mode.as_deref().filter(|m| !m.is_empty()).unwrap_or(&engine.settings.default_provisioner))?.id();
     limits_for(&new.cpu, &new.memory)?;
     let idle_timeout_sec = new.idle_timeout_sec.unwrap_or(IDLE_SECONDS_DEFAULT);
     let max_lifetime_sec = new.max_lifetime_sec.unwrap_or(LIFETIME_SECONDS_DEFAULT);
@@ -134,7 +135,9 @@ async fn existing(engine: &Engine, user: UserId, id: SandboxId) -> Result<Option
     }
     match require(&mut tx, user, id, Permission::Work).await {
         Ok(session) => Ok(Some(session)),
-        Err(error) if error.kind == Kind::NotFound => Err(Error::conflict(format!("the id `{id}` is taken; leave it out and one is chosen"))),
+        Err(error) if error.kind == Kind::NotFound => {
+            Err(Error::conflict(format!("the id `{id}` is taken; leave it out and one is chosen")))
+        }
         Err(error) => Err(error),
     }
 }
@@ -200,7 +203,8 @@ fn limits_for(cpu: &str, memory: &str) -> Result<SandboxLimits> {
         limits.cpu_millis = parse_cpu(cpu).ok_or_else(|| Error::field("cpu", "cores such as `0.5` or `2`, or `500m`; 0.1 to 64"))?;
     }
     if !memory.trim().is_empty() {
-        limits.memory_bytes_max = parse_bytes(memory).ok_or_else(|| Error::field("memory", "bytes such as `512m`, `2g` or `2Gi`; 64m to 256g"))?;
+        limits.memory_bytes_max =
+            parse_bytes(memory).ok_or_else(|| Error::field("memory", "bytes such as `512m`, `2g` or `2Gi`; 64m to 256g"))?;
     }
     Ok(limits)
 }

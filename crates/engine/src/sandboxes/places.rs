@@ -113,7 +113,9 @@ pub(super) async fn enter(engine: &Engine, user: UserId, id: SandboxId) -> Resul
     let others = slot.busy.fetch_add(1, Ordering::SeqCst);
     let busy = Busy(slot);
     if others >= BUSY_MAX {
-        return Err(Error::limit(format!("sandbox session `{id}` has {others} commands and transfers at work, which is the most; wait for one to end")));
+        return Err(Error::limit(format!(
+            "sandbox session `{id}` has {others} commands and transfers at work, which is the most; wait for one to end"
+        )));
     }
     let place = ensure(engine, id).await?;
     Ok((place, busy))

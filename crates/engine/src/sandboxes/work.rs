@@ -49,7 +49,9 @@ pub async fn exec(engine: &Engine, user: UserId, id: SandboxId, exec: Exec) -> R
     }
     let command = match exec.command {
         ExecCommand::Line(line) => Command::shell(line),
-        ExecCommand::Argv(argv) if argv.is_empty() => return Err(Error::field("command", "a command needs at least the name of a program")),
+        ExecCommand::Argv(argv) if argv.is_empty() => {
+            return Err(Error::field("command", "a command needs at least the name of a program"));
+        }
         ExecCommand::Argv(argv) => Command::new(argv),
     };
     let cwd = if exec.cwd.is_empty() { WORKSPACE.to_string() } else { absolute(&exec.cwd) };
@@ -80,7 +82,15 @@ fn could_not_start(error: Error) -> Result<Outcome> {
         _ => return Err(error),
     };
     let stderr = Bytes::from(format!("{error}\n"));
-    Ok(Outcome { exit_code, reason: ExitReason::Exited, stdout: Bytes::new(), stderr, stdout_dropped: 0, stderr_dropped: 0, duration: Duration::ZERO })
+    Ok(Outcome {
+        exit_code,
+        reason: ExitReason::Exited,
+        stdout: Bytes::new(),
+        stderr,
+        stdout_dropped: 0,
+        stderr_dropped: 0,
+        duration: Duration::ZERO,
+    })
 }
 
 /// Writes exactly these bytes. The inner error is what a shell would have printed.
@@ -97,7 +107,12 @@ pub async fn write_file(engine: &Engine, user: UserId, id: SandboxId, path: &str
 }
 
 /// A regular file's bytes as they are read, and its size when reading began.
-pub async fn read_file(engine: &Engine, user: UserId, id: SandboxId, path: &str) -> Result<(FileStat, impl Stream<Item = Result<Bytes>> + Send + use<>)> {
+pub async fn read_file(
+    engine: &Engine,
+    user: UserId,
+    id: SandboxId,
+    path: &str,
+) -> Result<(FileStat, impl Stream<Item = Result<Bytes>> + Send + use<>)> {
     let path = file_path(path)?;
     let (place, busy) = enter(engine, user, id).await?;
     let stat = place.stat(&path).await?;
@@ -105,7 +120,12 @@ pub async fn read_file(engine: &Engine, user: UserId, id: SandboxId, path: &str)
         return Err(Error::invalid(format!("`{path}` is a folder; read one of its files")));
     }
     if stat.size_bytes > limits::UPLOAD_BYTES_MAX as u64 {
-        return Err(Error::limit(format!("`{path}` has {} bytes; at most {} can be read at once", stat.size_bytes, limits::UPLOAD_BYTES_MAX)).code("too_large"));
+        return Err(Error::limit(format!(
+            "`{path}` has {} bytes; at most {} can be read at once",
+            stat.size_bytes,
+            limits::UPLOAD_BYTES_MAX
+        ))
+        .code("too_large"));
     }
     // The first piece is read here, so that what can't be read is an error and not a broken stream.
     let first = place.read_file(&path, 0, READ_CHUNK_BYTES).await?;
@@ -139,7 +159,15 @@ impl Reader {
 }
 
 /// Notes a file as something to hand out. The bytes stay in the sandbox; `url` says where they are read.
-pub async fn export(engine: &Engine, user: UserId, id: SandboxId, path: &str, filename: &str, content_type: &str, url: impl FnOnce(&str, &str) -> String) -> Result<Artifact> {
+pub async fn export(
+    engine: &Engine,
+    user: UserId,
+    id: SandboxId,
+    path: &str,
+    filename: &str,
+    content_type: &str,
+    url: impl FnOnce(&str, &str) -> String,
+) -> Result<Artifact> {
     let path = file_path(path)?;
     let (place, _busy) = enter(engine, user, id).await?;
     let stat = place.stat(&path).await?;

@@ -51,7 +51,8 @@ pub fn parse(body: &[u8]) -> Result<Envelope<'_>> {
         }
         let payload;
         (payload, rest) = match length(&header, place)? {
-            Some(length) => cut_exact(after, length).ok_or_else(|| Error::invalid(format!("item {place} is not {length} bytes long and then at its end")))?,
+            Some(length) => cut_exact(after, length)
+                .ok_or_else(|| Error::invalid(format!("item {place} is not {length} bytes long and then at its end")))?,
             None => cut_line(after),
         };
         items.push(Item { kind, header, payload });

@@ -36,7 +36,8 @@ impl AlertSource for Generic {
     }
     fn parse(&self, delivery: &Delivery<'_>) -> Result<Vec<Alert>> {
         if let Some(secret) = delivery.secret {
-            let given = ["x-signature-256", "x-hub-signature-256"].iter().find_map(|name| header(delivery.headers, name)).unwrap_or_default();
+            let given =
+                ["x-signature-256", "x-hub-signature-256"].iter().find_map(|name| header(delivery.headers, name)).unwrap_or_default();
             check_signature(secret.expose(), delivery.body, given.strip_prefix("sha256=").unwrap_or(given))?;
         }
         let mut event = json_body(delivery.body)?;

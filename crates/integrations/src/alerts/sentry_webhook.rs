@@ -24,7 +24,9 @@ impl AlertSource for SentryWebhook {
     }
     /// Resources and actions that tell of no fault are received and give nothing: Sentry takes a refusal for an outage.
     fn parse(&self, delivery: &Delivery<'_>) -> Result<Vec<Alert>> {
-        let secret = delivery.secret.ok_or_else(|| Error::unauthenticated("this source has no client secret yet, so its deliveries can't be checked"))?;
+        let secret = delivery
+            .secret
+            .ok_or_else(|| Error::unauthenticated("this source has no client secret yet, so its deliveries can't be checked"))?;
         let signature = header(delivery.headers, "sentry-hook-signature").unwrap_or_default();
         check_signature(secret.expose(), delivery.body, signature)?;
         let body = json_body(delivery.body)?;

@@ -97,7 +97,9 @@ mod tests {
     #[test]
     fn times_come_in_several_forms() {
         let wanted: Timestamp = "2026-11-24T00:08:53.5Z".parse().expect("a time");
-        for value in [json!("2026-11-24T00:08:53.5Z"), json!("2026-11-24T00:08:53.500"), json!("2026-11-24T01:08:53.5+01:00"), json!(1795478933.5)] {
+        for value in
+            [json!("2026-11-24T00:08:53.5Z"), json!("2026-11-24T00:08:53.500"), json!("2026-11-24T01:08:53.5+01:00"), json!(1795478933.5)]
+        {
             assert_eq!(time(&value), Some(wanted), "{value}");
         }
         for value in [json!("yesterday"), json!(1e300), json!(null), json!({})] {

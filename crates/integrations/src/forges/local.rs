@@ -4,7 +4,7 @@ use super::{Entry, Means};
 use async_trait::async_trait;
 use domain::forge::{Forge, Link, Proposal, Proposed};
 use domain::git::{Commit, Signature};
-use domain::repository::{check_local_name, Repository};
+use domain::repository::{Repository, check_local_name};
 use domain::{Error, Kind, Result};
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ impl Forge for Local {
     async fn merge(&self, repository: &Repository, proposal: &Proposal) -> Result<Commit> {
         let tip = self.tip(repository, &proposal.source_branch).await?;
         if let Some(tip) = tip.as_ref().filter(|tip| **tip != proposal.commit) {
-            return Err(Error::conflict(format!("branch `{}` has moved to {} since it was proven", proposal.source_branch, tip.short())).code("branch_moved"));
+            return Err(Error::conflict(format!("branch `{}` has moved to {} since it was proven", proposal.source_branch, tip.short()))
+                .code("branch_moved"));
         }
         let author = Signature { name: self.0.author_name.clone(), email: self.0.author_email.clone(), at: self.0.clock.now().as_second() };
         let message = format!("Merge branch '{}'\n\n{}", proposal.source_branch, proposal.title);

@@ -47,7 +47,9 @@ fn check_full_name(repository: &str, parts_max: usize) -> Result<String> {
         }
     };
     let parts: Vec<&str> = path.trim_end_matches('/').trim_end_matches(".git").split('/').collect();
-    let is_fine = |part: &&str| !part.is_empty() && !part.starts_with(['.', '-']) && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let is_fine = |part: &&str| {
+        !part.is_empty() && !part.starts_with(['.', '-']) && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    };
     if !(2..=parts_max).contains(&parts.len()) || !parts.iter().all(is_fine) {
         return Err(wrong("this is no repository's full name"));
     }

@@ -69,7 +69,14 @@ impl Call {
         self
     }
     fn argv(argv: Vec<String>) -> Self {
-        Call { argv, env: Vec::new(), config: Vec::new(), stdin: Bytes::new(), output_bytes_max: OUTPUT_BYTES_MAX, timeout: Duration::from_secs(GIT_SECONDS_MAX) }
+        Call {
+            argv,
+            env: Vec::new(),
+            config: Vec::new(),
+            stdin: Bytes::new(),
+            output_bytes_max: OUTPUT_BYTES_MAX,
+            timeout: Duration::from_secs(GIT_SECONDS_MAX),
+        }
     }
 }
 

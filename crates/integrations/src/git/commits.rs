@@ -1,9 +1,9 @@
 //! Writing: commits made without a work tree, branches moved only from where they are expected, merges.
 
+use super::Git;
+use super::call::{Call, Output};
 use super::content::unknown_commit;
 use super::names::{check_branch, check_path, person, shown};
-use super::call::{Call, Output};
-use super::Git;
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::git::{Commit, FileEdit, Signature};
 use domain::limits::UPLOAD_BYTES_MAX;
@@ -19,7 +19,14 @@ const NO_BRANCH: i32 = 42;
 const CONFLICTS: i32 = 43;
 const MOVED: i32 = 44;
 
-pub async fn commit_patch(git: &Git, repository: RepositoryId, base: &Commit, patch: &Bytes, message: &str, author: &Signature) -> Result<Commit> {
+pub async fn commit_patch(
+    git: &Git,
+    repository: RepositoryId,
+    base: &Commit,
+    patch: &Bytes,
+    message: &str,
+    author: &Signature,
+) -> Result<Commit> {
     const SCRIPT: &str = r#"
         scratch=$(mktemp -d); trap 'rm -rf "$scratch"' EXIT
         export GIT_INDEX_FILE="$scratch/index"
@@ -35,12 +42,21 @@ pub async fn commit_patch(git: &Git, repository: RepositoryId, base: &Commit, pa
     let output = git.run(repository, signed(call, author)).await?;
     match output.code {
         UNKNOWN_BASE => Err(unknown_commit(base)),
-        NOT_APPLICABLE => Err(Error::conflict(format!("the patch does not apply to {}: {}", base.short(), output.words())).code("patch_does_not_apply")),
+        NOT_APPLICABLE => {
+            Err(Error::conflict(format!("the patch does not apply to {}: {}", base.short(), output.words())).code("patch_does_not_apply"))
+        }
         _ => made(output),
     }
 }
 
-pub async fn commit_files(git: &Git, repository: RepositoryId, base: &Commit, files: &[FileEdit], message: &str, author: &Signature) -> Result<Commit> {
+pub async fn commit_files(
+    git: &Git,
+    repository: RepositoryId,
+    base: &Commit,
+    files: &[FileEdit],
+    message: &str,
+    author: &Signature,
+) -> Result<Commit> {
     // The importer can only write a commit to a ref; the one it writes is hidden from clients and removed at once.
     const SCRIPT: &str = r#"
         git cat-file -e "$1^{commit}" || exit 40
@@ -70,7 +86,10 @@ pub async fn set_branch(git: &Git, repository: RepositoryId, branch: &str, to: &
     match output.code {
         0 => Ok(()),
         _ if output.words().contains("nonexistent object") => Err(unknown_commit(to)),
-        _ => Err(Error::conflict(format!("branch `{}` is not where it was expected: {}", shown(branch), output.words())).code("branch_moved")),
+        _ => {
+            Err(Error::conflict(format!("branch `{}` is not where it was expected: {}", shown(branch), output.words()))
+                .code("branch_moved"))
+        }
     }
 }
 
@@ -79,7 +98,14 @@ pub async fn delete_branch(git: &Git, repository: RepositoryId, branch: &str) ->
     git.run(repository, Call::git(["update-ref", "-d", &format!("refs/heads/{branch}")])).await?.checked("delete a branch").map(drop)
 }
 
-pub async fn merge(git: &Git, repository: RepositoryId, branch: &str, commit: &Commit, message: &str, author: &Signature) -> Result<Commit> {
+pub async fn merge(
+    git: &Git,
+    repository: RepositoryId,
+    branch: &str,
+    commit: &Commit,
+    message: &str,
+    author: &Signature,
+) -> Result<Commit> {
     // A commit that is in the branch already was merged by an earlier try: the answer is that merge.
     const SCRIPT: &str = r#"
         tip=$(git rev-parse --verify --quiet "refs/heads/$1^{commit}") || exit 42
@@ -113,7 +139,12 @@ pub async fn merge(git: &Git, repository: RepositoryId, branch: &str, commit: &C
 fn conflict_of(branch: &str, output: &Output) -> Error {
     let text = String::from_utf8_lossy(&output.stdout);
     let files: Vec<&str> = text.lines().skip(1).filter(|line| !line.is_empty()).take(20).collect();
-    Error::conflict(format!("it conflicts with branch `{}` in {}; start a follow-up run on the newest commit", shown(branch), files.join(", "))).code("merge_conflict")
+    Error::conflict(format!(
+        "it conflicts with branch `{}` in {}; start a follow-up run on the newest commit",
+        shown(branch),
+        files.join(", ")
+    ))
+    .code("merge_conflict")
 }
 
 fn made(output: Output) -> Result<Commit> {
@@ -123,7 +154,8 @@ fn made(output: Output) -> Result<Commit> {
 }
 
 fn signed(call: Call, author: &Signature) -> Call {
-    let (name, email, date) = (person(&author.name, "AstraForge"), person(&author.email, "astraforge@localhost"), format!("@{} +0000", author.at));
+    let (name, email, date) =
+        (person(&author.name, "AstraForge"), person(&author.email, "astraforge@localhost"), format!("@{} +0000", author.at));
     call.env("GIT_AUTHOR_NAME", &name)
         .env("GIT_AUTHOR_EMAIL", &email)
         .env("GIT_AUTHOR_DATE", &date)
@@ -151,7 +183,9 @@ fn import_stream(reference: &str, base: &Commit, files: &[FileEdit], message: &s
     let who = format!("{} <{}> {} +0000\n", person(&author.name, "AstraForge"), person(&author.email, "astraforge@localhost"), author.at);
     let message = format!("{}\n", cut_message(message).trim_end());
     let mut stream = BytesMut::with_capacity(size + 4096);
-    stream.put_slice(format!("feature done\ncommit {reference}\nauthor {who}committer {who}data {}\n{message}\nfrom {base}\n", message.len()).as_bytes());
+    stream.put_slice(
+        format!("feature done\ncommit {reference}\nauthor {who}committer {who}data {}\n{message}\nfrom {base}\n", message.len()).as_bytes(),
+    );
     for file in files {
         check_path(&file.path)?;
         let quoted = format!("\"{}\"", file.path.replace('\\', "\\\\").replace('"', "\\\""));

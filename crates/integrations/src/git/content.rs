@@ -1,8 +1,8 @@
 //! Reading: what a name means, what a commit holds, what two commits differ in.
 
-use super::names::{check_path, check_revision, shown};
-use super::call::Call;
 use super::Git;
+use super::call::Call;
+use super::names::{check_path, check_revision, shown};
 use bytes::Bytes;
 use domain::diff::{Blob, BlobKind, FileChange};
 use domain::git::Commit;
@@ -18,9 +18,15 @@ pub async fn resolve(git: &Git, repository: RepositoryId, reference: &str) -> Re
     let asked = match reference {
         "HEAD" => "HEAD^{commit}\n".to_string(),
         full if full.starts_with("refs/") => format!("{full}^{{commit}}\n"),
-        name => format!("refs/heads/{name}^{{commit}}\nrefs/tags/{name}^{{commit}}\n{}", if is_commit_prefix(name) { format!("{name}^{{commit}}\n") } else { String::new() }),
+        name => format!(
+            "refs/heads/{name}^{{commit}}\nrefs/tags/{name}^{{commit}}\n{}",
+            if is_commit_prefix(name) { format!("{name}^{{commit}}\n") } else { String::new() }
+        ),
     };
-    let answer = git.run(repository, Call::git(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdin(asked)).await?.checked("look up a commit")?;
+    let answer = git
+        .run(repository, Call::git(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdin(asked))
+        .await?
+        .checked("look up a commit")?;
     let answer = String::from_utf8_lossy(&answer);
     let found = answer.lines().find_map(|line| line.strip_suffix(" commit")).map(Commit::parse);
     found.unwrap_or_else(|| Err(Error::not_found(format!("the repository has no branch, tag or commit `{}`", shown(reference)))))
@@ -43,7 +49,22 @@ pub async fn files(git: &Git, repository: RepositoryId, commit: &Commit) -> Resu
 }
 
 pub async fn diff(git: &Git, repository: RepositoryId, from: &Commit, to: &Commit) -> Result<Bytes> {
-    let args = ["diff-tree", "-r", "-p", "-M", "-U3", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", from.as_str(), to.as_str()];
+    let args = [
+        "diff-tree",
+        "-r",
+        "-p",
+        "-M",
+        "-U3",
+        "--binary",
+        "--full-index",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        from.as_str(),
+        to.as_str(),
+    ];
     git.run(repository, Call::git(args).output_bytes_max(DIFF_TEXT_BYTES_MAX)).await?.checked("show the difference")
 }
 
@@ -51,7 +72,13 @@ pub async fn changes(git: &Git, repository: RepositoryId, from: &Commit, to: &Co
     let args = ["diff-tree", "-r", "-z", "-M", "--raw", "--no-abbrev", from.as_str(), to.as_str()];
     let raw = git.run(repository, Call::git(args)).await?.checked("compare two commits")?;
     let sides = parse_raw(&raw)?;
-    let mut wanted: Vec<&str> = sides.iter().flat_map(|side| [&side.old, &side.new]).flatten().filter(|end| end.kind != BlobKind::Submodule).map(|end| end.id.as_str()).collect();
+    let mut wanted: Vec<&str> = sides
+        .iter()
+        .flat_map(|side| [&side.old, &side.new])
+        .flatten()
+        .filter(|end| end.kind != BlobKind::Submodule)
+        .map(|end| end.id.as_str())
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
     let mut contents = HashMap::new();
@@ -71,7 +98,10 @@ pub async fn changes(git: &Git, repository: RepositoryId, from: &Commit, to: &Co
         };
         Ok(Some(Blob { kind: end.kind, content }))
     };
-    sides.into_iter().map(|side| Ok(FileChange { path: side.path, old_path: side.old_path, old: blob(side.old)?, new: blob(side.new)? })).collect()
+    sides
+        .into_iter()
+        .map(|side| Ok(FileChange { path: side.path, old_path: side.old_path, old: blob(side.old)?, new: blob(side.new)? }))
+        .collect()
 }
 
 pub fn unknown_commit(commit: &Commit) -> Error {

@@ -1,8 +1,8 @@
 //! Whole repositories and work trees: made, imported, checked out, removed.
 
-use super::names::{check_branch, shown};
 use super::call::{Call, Place, Reach};
-use super::{checkouts_dir, content, repository_dir, Git};
+use super::names::{check_branch, shown};
+use super::{Git, checkouts_dir, content, repository_dir};
 use domain::clock::file_time;
 use domain::egress::HostPort;
 use domain::git::{Commit, Import};
@@ -107,12 +107,16 @@ fn mark_used(path: &Path, now: Timestamp) {
 }
 
 async fn import_folder(git: &Git, repository: RepositoryId, path: &Path) -> Result<String> {
-    let path = tokio::fs::canonicalize(path).await.map_err(|error| Error::field("source", format!("the folder `{}` can't be read: {error}", path.display())))?;
+    let path = tokio::fs::canonicalize(path)
+        .await
+        .map_err(|error| Error::field("source", format!("the folder `{}` can't be read: {error}", path.display())))?;
     let place = Place { repository, reach: Reach::Folder(path.clone()) };
     let inner = path.join(".git");
     match tokio::fs::symlink_metadata(&inner).await {
         Ok(found) if found.is_dir() => fetch(git, &place, "").await,
-        Ok(_) => Err(Error::field("source", format!("`{}` is a link to a repository elsewhere; name that repository instead", inner.display()))),
+        Ok(_) => {
+            Err(Error::field("source", format!("`{}` is a link to a repository elsewhere; name that repository instead", inner.display())))
+        }
         Err(_) if path.join("HEAD").is_file() && path.join("objects").is_dir() => fetch(git, &place, "").await,
         Err(_) => commit_folder(git, &place).await,
     }
@@ -181,7 +185,8 @@ async fn commit_folder(git: &Git, place: &Place) -> Result<String> {
 fn branch_of(stdout: &[u8]) -> Result<String> {
     let text = String::from_utf8_lossy(stdout);
     let branch = text.lines().next().unwrap_or_default().to_string();
-    check_branch(&branch).map_err(|_| Error::field("source", format!("its default branch `{}` has a name we don't take", shown(&branch))))?;
+    check_branch(&branch)
+        .map_err(|_| Error::field("source", format!("its default branch `{}` has a name we don't take", shown(&branch))))?;
     Ok(branch)
 }
 
@@ -223,7 +228,18 @@ mod tests {
     fn only_plain_web_addresses_are_imported() {
         assert_eq!(host_of("https://Example.com/a/b.git").expect("a web address").host, "example.com");
         assert_eq!(host_of("https://localhost:8080/x").expect("a web address").port, 8080);
-        for bad in ["ext::sh -c id", "file:///etc", "http://h/x", "ssh://h/x", "git@h:x", "--upload-pack=id", "https://u:p@h/x", "https://u@h/x", "/etc", "https:// h/x"] {
+        for bad in [
+            "ext::sh -c id",
+            "file:///etc",
+            "http://h/x",
+            "ssh://h/x",
+            "git@h:x",
+            "--upload-pack=id",
+            "https://u:p@h/x",
+            "https://u@h/x",
+            "/etc",
+            "https:// h/x",
+        ] {
             assert!(host_of(bad).is_err(), "{bad} must be refused");
         }
     }

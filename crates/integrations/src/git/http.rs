@@ -1,7 +1,7 @@
 //! Smart HTTP for people and their git clients. Who may do what is decided before; `may_write` is the outcome.
 
-use super::call::Call;
 use super::Git;
+use super::call::Call;
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::git::{GitHttp, GitHttpAnswer};
 use domain::limits::GIT_PUSH_BYTES_MAX;
@@ -59,7 +59,11 @@ pub async fn answer(git: &Git, repository: RepositoryId, request: GitHttp) -> Re
     }
     stdout.put_slice(&output.stdout);
     let kind = format!("application/x-{}-{}", service.name(), if advertise { "advertisement" } else { "result" });
-    Ok(GitHttpAnswer { status: 200, headers: vec![("content-type".into(), kind), ("cache-control".into(), "no-cache, no-store".into())], body: stdout.freeze() })
+    Ok(GitHttpAnswer {
+        status: 200,
+        headers: vec![("content-type".into(), kind), ("cache-control".into(), "no-cache, no-store".into())],
+        body: stdout.freeze(),
+    })
 }
 
 impl Service {
@@ -75,7 +79,11 @@ impl Service {
 }
 
 fn plain(status: u16, text: &str) -> GitHttpAnswer {
-    GitHttpAnswer { status, headers: vec![("content-type".into(), "text/plain; charset=utf-8".into())], body: Bytes::from(format!("{text}\n")) }
+    GitHttpAnswer {
+        status,
+        headers: vec![("content-type".into(), "text/plain; charset=utf-8".into())],
+        body: Bytes::from(format!("{text}\n")),
+    }
 }
 
 async fn inflate(request: &GitHttp) -> Result<Bytes> {
@@ -85,7 +93,11 @@ async fn inflate(request: &GitHttp) -> Result<Bytes> {
         "gzip" | "x-gzip" => {
             let mut inflated = Vec::new();
             let decoder = async_compression::tokio::bufread::GzipDecoder::new(&request.body[..]);
-            decoder.take(GIT_PUSH_BYTES_MAX + 1).read_to_end(&mut inflated).await.map_err(|_| Error::invalid("the request's gzip body is broken"))?;
+            decoder
+                .take(GIT_PUSH_BYTES_MAX + 1)
+                .read_to_end(&mut inflated)
+                .await
+                .map_err(|_| Error::invalid("the request's gzip body is broken"))?;
             if inflated.len() as u64 > GIT_PUSH_BYTES_MAX { Err(too_large()) } else { Ok(inflated.into()) }
         }
         "" | "identity" => Err(too_large()),

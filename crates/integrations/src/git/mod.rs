@@ -16,14 +16,14 @@ mod sweep;
 pub use names::check_branch;
 pub use sweep::sweep;
 
-use call::{Call, Output, Place};
-use sandboxed::Sandboxed;
 use async_trait::async_trait;
 use bytes::Bytes;
+use call::{Call, Output, Place};
 use domain::diff::FileChange;
 use domain::git::{Commit, FileEdit, GitHost, GitHttp, GitHttpAnswer, Import, Signature};
 use domain::sandbox::Provisioner;
 use domain::{Clock, RepositoryId, Result, Timestamp};
+use sandboxed::Sandboxed;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,10 +80,24 @@ impl GitHost for Git {
     async fn files(&self, repository: RepositoryId, commit: &Commit) -> Result<Vec<String>> {
         content::files(self, repository, commit).await
     }
-    async fn commit_patch(&self, repository: RepositoryId, base: &Commit, patch: &Bytes, message: &str, author: &Signature) -> Result<Commit> {
+    async fn commit_patch(
+        &self,
+        repository: RepositoryId,
+        base: &Commit,
+        patch: &Bytes,
+        message: &str,
+        author: &Signature,
+    ) -> Result<Commit> {
         commits::commit_patch(self, repository, base, patch, message, author).await
     }
-    async fn commit_files(&self, repository: RepositoryId, base: &Commit, files: &[FileEdit], message: &str, author: &Signature) -> Result<Commit> {
+    async fn commit_files(
+        &self,
+        repository: RepositoryId,
+        base: &Commit,
+        files: &[FileEdit],
+        message: &str,
+        author: &Signature,
+    ) -> Result<Commit> {
         commits::commit_files(self, repository, base, files, message, author).await
     }
     async fn changes(&self, repository: RepositoryId, from: &Commit, to: &Commit) -> Result<Vec<FileChange>> {

@@ -53,7 +53,10 @@ pub fn shown(text: &str) -> String {
 }
 
 fn is_dot_git(part: &str) -> bool {
-    let plain: String = part.chars().filter(|c| !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')).collect();
+    let plain: String = part
+        .chars()
+        .filter(|c| !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'))
+        .collect();
     let plain = plain.trim_end_matches([' ', '.']).to_ascii_lowercase();
     plain == ".git" || plain == "git~1"
 }
@@ -67,7 +70,27 @@ mod tests {
         for good in ["main", "astraforge/0198-ab", "release/1.2", "fix_ü", "a-b"] {
             check_branch(good).unwrap_or_else(|_| panic!("{good} is a good name"));
         }
-        for bad in ["", "-x", "--upload-pack=touch", "a..b", "a//b", "/a", "a/", "a.lock", "a b", "x~1", "x^", "HEAD", "@", "x@{1}", "refs/heads/x", ".x", "a/.b", "a:b", "a\nb"] {
+        for bad in [
+            "",
+            "-x",
+            "--upload-pack=touch",
+            "a..b",
+            "a//b",
+            "/a",
+            "a/",
+            "a.lock",
+            "a b",
+            "x~1",
+            "x^",
+            "HEAD",
+            "@",
+            "x@{1}",
+            "refs/heads/x",
+            ".x",
+            "a/.b",
+            "a:b",
+            "a\nb",
+        ] {
             assert!(check_branch(bad).is_err(), "{bad:?} must be refused");
         }
         assert!(check_revision("refs/tags/v1").is_ok());
@@ -79,7 +102,20 @@ mod tests {
         for good in ["a.py", "src/ü.rs", ".github/x", ".gitignore", "a/.gitattributes"] {
             check_path(good).unwrap_or_else(|_| panic!("{good} is a good path"));
         }
-        for bad in ["", "/a", "../a", "a/../b", "a//b", ".git/hooks/x", "a/.GIT/config", "GIT~1/x", ".git./x", ".g\u{200c}it/config", "a\nb", "a\0b"] {
+        for bad in [
+            "",
+            "/a",
+            "../a",
+            "a/../b",
+            "a//b",
+            ".git/hooks/x",
+            "a/.GIT/config",
+            "GIT~1/x",
+            ".git./x",
+            ".g\u{200c}it/config",
+            "a\nb",
+            "a\0b",
+        ] {
             assert!(check_path(bad).is_err(), "{bad:?} must be refused");
         }
     }

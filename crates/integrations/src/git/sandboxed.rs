@@ -3,7 +3,7 @@
 use super::call::{Call, Output, Place, Reach};
 use super::{checkouts_dir, config, repository_dir};
 use domain::egress::EgressPolicy;
-use domain::sandbox::{Command, ExitReason, Mount, MountMode, Provisioner, Sandbox, SandboxLimits, SandboxSpec, Workspace, EGRESS_PORT};
+use domain::sandbox::{Command, EGRESS_PORT, ExitReason, Mount, MountMode, Provisioner, Sandbox, SandboxLimits, SandboxSpec, Workspace};
 use domain::{Clock, Error, RepositoryId, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -50,12 +50,9 @@ impl Sandboxed {
         }
         let output = output?;
         match output.exit.reason {
-            ExitReason::Exited => Ok(Output {
-                code: output.exit.code,
-                cut: output.stdout_dropped > 0,
-                stdout: output.stdout,
-                stderr: output.stderr,
-            }),
+            ExitReason::Exited => {
+                Ok(Output { code: output.exit.code, cut: output.stdout_dropped > 0, stdout: output.stdout, stderr: output.stderr })
+            }
             ExitReason::Timeout => Err(Error::timeout("git took too long and was stopped")),
             reason => Err(Error::unavailable(format!("git was stopped ({reason:?})"))),
         }
@@ -95,7 +92,9 @@ impl Sandboxed {
     async fn create(&self, place: &Place) -> Result<Arc<dyn Sandbox>> {
         let (repository, checkouts) = (repository_dir(&self.data_dir, place.repository), checkouts_dir(&self.data_dir, place.repository));
         for dir in [&repository, &checkouts] {
-            tokio::fs::create_dir_all(dir).await.map_err(|error| Error::internal(format!("`{}` can't be made", dir.display())).because(error))?;
+            tokio::fs::create_dir_all(dir)
+                .await
+                .map_err(|error| Error::internal(format!("`{}` can't be made", dir.display())).because(error))?;
         }
         let mount = |source: &Path, target: &str, mode| Mount { source: source.to_path_buf(), target: target.to_string(), mode };
         let mut mounts = vec![

@@ -58,7 +58,8 @@ mod tests {
         for folder in [&refs, &tree, &outside, &data.join("checkouts/a/whole")] {
             fs::create_dir_all(folder).unwrap();
         }
-        for file in [refs.join("main"), refs.join("main.lock"), data.join("git/a.git/HEAD.lock"), outside.join("kept.lock"), tree.join("f")] {
+        for file in [refs.join("main"), refs.join("main.lock"), data.join("git/a.git/HEAD.lock"), outside.join("kept.lock"), tree.join("f")]
+        {
             fs::write(file, "x").unwrap();
         }
         std::os::unix::fs::symlink(&outside, data.join("git/a.git/refs/link")).unwrap();

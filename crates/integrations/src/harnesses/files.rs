@@ -7,7 +7,16 @@ pub fn forbidden(path: &str) -> Option<String> {
     let is_ci = matches!(first, ".github" | ".circleci" | ".buildkite" | ".woodpecker" | ".ci" | ".gitlab" | ".forgejo" | ".gitea")
         || matches!(
             name,
-            ".gitlab-ci.yml" | ".travis.yml" | "Jenkinsfile" | "azure-pipelines.yml" | "bitbucket-pipelines.yml" | ".drone.yml" | ".woodpecker.yml" | "cloudbuild.yaml" | ".cirrus.yml" | "appveyor.yml"
+            ".gitlab-ci.yml"
+                | ".travis.yml"
+                | "Jenkinsfile"
+                | "azure-pipelines.yml"
+                | "bitbucket-pipelines.yml"
+                | ".drone.yml"
+                | ".woodpecker.yml"
+                | "cloudbuild.yaml"
+                | ".cirrus.yml"
+                | "appveyor.yml"
         );
     if is_ci {
         return Some(format!("`{path}` steers continuous integration"));

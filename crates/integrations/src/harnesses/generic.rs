@@ -39,12 +39,29 @@ impl TestHarness for Generic {
             return FileClass::Forbidden(reason);
         }
         let name = name(path);
-        if matches!(name, "Makefile" | "Rakefile" | "build.gradle" | "build.gradle.kts" | "pom.xml" | "CMakeLists.txt" | "phpunit.xml" | "conftest.py" | "build.rs") {
+        if matches!(
+            name,
+            "Makefile"
+                | "Rakefile"
+                | "build.gradle"
+                | "build.gradle.kts"
+                | "pom.xml"
+                | "CMakeLists.txt"
+                | "phpunit.xml"
+                | "conftest.py"
+                | "build.rs"
+        ) {
             return FileClass::Harness;
         }
         let stem = name.split('.').next().unwrap_or(name);
         let lower = stem.to_ascii_lowercase();
-        let is_test = lower.starts_with("test_") || lower.ends_with("_test") || lower.ends_with("_spec") || stem.ends_with("Test") || stem.ends_with("Tests") || name.contains(".test.") || name.contains(".spec.");
+        let is_test = lower.starts_with("test_")
+            || lower.ends_with("_test")
+            || lower.ends_with("_spec")
+            || stem.ends_with("Test")
+            || stem.ends_with("Tests")
+            || name.contains(".test.")
+            || name.contains(".spec.");
         if is_test || is_below(path, TEST_FOLDERS) { FileClass::Test } else { FileClass::Product }
     }
     fn declared(&self, _path: &str, _text: &str) -> Vec<Declared> {
@@ -107,7 +124,12 @@ async fn one(place: &dyn Sandbox, batch: &Batch, variant: &Variant, line: &str, 
     }
     let command = Command::shell(line).cwd(&batch.root).timeout(batch.timeout).output_bytes_max(64 << 10);
     let output = place.exec(command).await?;
-    let mut done = VariantReport { key: variant.key.clone(), duration_ms: output.duration.as_millis() as u64, log: output.text(), ..VariantReport::default() };
+    let mut done = VariantReport {
+        key: variant.key.clone(),
+        duration_ms: output.duration.as_millis() as u64,
+        log: output.text(),
+        ..VariantReport::default()
+    };
     done.ended = if output.exit.reason == ExitReason::Timeout { Ended::Timeout } else { Ended::Died };
     if let Some(xml) = read(place, report).await? {
         done.tests = parse(&xml)?;
@@ -201,7 +223,16 @@ fn case(tag: &BytesStart<'_>) -> TestResult {
     let id = format!("{place}::{name}");
     let seconds: f64 = take("time").parse().unwrap_or(0.0);
     let duration_ms = (seconds * 1000.0) as u64;
-    TestResult { declared: id.clone(), id, file, outcome: Outcome::Passed, duration_ms, chain: Vec::new(), seen: Vec::new(), log: String::new() }
+    TestResult {
+        declared: id.clone(),
+        id,
+        file,
+        outcome: Outcome::Passed,
+        duration_ms,
+        chain: Vec::new(),
+        seen: Vec::new(),
+        log: String::new(),
+    }
 }
 
 /// Notes a failure, error or skip on the open test; true when its text follows.
@@ -255,7 +286,14 @@ mod tests {
             <testcase classname="shop.CartTest" name="later"><skipped/></testcase></testsuite></testsuites>"#;
         let found = parse(xml).expect("XML");
         let rows: Vec<_> = found.iter().map(|t| (t.id.as_str(), t.outcome)).collect();
-        assert_eq!(rows, [("shop.CartTest::adds", Outcome::Passed), ("shop.CartTest::fails", Outcome::Failed), ("shop.CartTest::later", Outcome::Skipped)]);
+        assert_eq!(
+            rows,
+            [
+                ("shop.CartTest::adds", Outcome::Passed),
+                ("shop.CartTest::fails", Outcome::Failed),
+                ("shop.CartTest::later", Outcome::Skipped)
+            ]
+        );
         assert_eq!((found[1].chain[0].message.as_str(), found[1].log.as_str(), found[0].duration_ms), ("1 < 2", "at all", 500));
     }
 }

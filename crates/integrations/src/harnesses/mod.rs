@@ -44,8 +44,7 @@ async fn launch(place: &dyn Sandbox, batch: &Batch, argv: &[&str]) -> Result<Vec
     let stat = place.stat(&report).await;
     let Ok(stat) = stat else {
         let said: String = output.text().chars().rev().take(500).collect::<Vec<_>>().into_iter().rev().collect();
-        return Err(Error::unavailable(format!("the test launcher `{}` left no report: {}", argv.join(" "), said.trim()))
-            .code("no_report"));
+        return Err(Error::unavailable(format!("the test launcher `{}` left no report: {}", argv.join(" "), said.trim())).code("no_report"));
     };
     if stat.size_bytes > REPORT_BYTES_MAX {
         return Err(Error::limit(format!("the test report has {} bytes; {REPORT_BYTES_MAX} are allowed", stat.size_bytes)));

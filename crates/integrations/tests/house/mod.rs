@@ -83,7 +83,14 @@ pub fn git(dir: &Path, args: &[&str]) -> String {
 
 /// The same beside our server, which needs the runtime meanwhile.
 pub async fn client(dir: &Path, args: &[&str]) -> Result<(), String> {
-    let output = tokio::process::Command::new("git").args(args).current_dir(dir).env("GIT_TERMINAL_PROMPT", "0").env("no_proxy", "*").output().await.expect("git runs");
+    let output = tokio::process::Command::new("git")
+        .args(args)
+        .current_dir(dir)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("no_proxy", "*")
+        .output()
+        .await
+        .expect("git runs");
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
@@ -94,7 +101,16 @@ async fn serve_one(stream: TcpStream, git: Arc<dyn domain::git::GitHost>, reposi
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_string(), words.next()?.strip_prefix("/x.git")?.to_string());
     let (path, query) = target.split_once('?').map_or((target.clone(), String::new()), |(p, q)| (p.into(), q.into()));
-    let mut request = GitHttp { method, path, query, content_type: String::new(), content_encoding: String::new(), protocol: String::new(), body: Bytes::new(), may_write };
+    let mut request = GitHttp {
+        method,
+        path,
+        query,
+        content_type: String::new(),
+        content_encoding: String::new(),
+        protocol: String::new(),
+        body: Bytes::new(),
+        may_write,
+    };
     let (mut length, mut chunked) = (0usize, false);
     loop {
         let mut line = String::new();

@@ -111,8 +111,21 @@ impl From<Listed> for SourceView {
     fn from(listed: Listed) -> Self {
         let Listed { source, workspace_uid, repository, dsn, webhook_url } = listed;
         let Source {
-            id, workspace: _, name, kind, project_number, public_key: _, token_hash: _, repository: _, automatic_runs, executor, runs_per_hour_max,
-            events_total, last_event_at, last_event_title, created_at,
+            id,
+            workspace: _,
+            name,
+            kind,
+            project_number,
+            public_key: _,
+            token_hash: _,
+            repository: _,
+            automatic_runs,
+            executor,
+            runs_per_hour_max,
+            events_total,
+            last_event_at,
+            last_event_title,
+            created_at,
         } = source;
         SourceView {
             id,
@@ -143,7 +156,12 @@ fn repository(text: &str) -> Result<RepositoryId, Error> {
 #[utoipa::path(get, path = "/api/alert-sources/", tag = "alert sources", params(Filter, Paging), responses(
     (status = 200, body = Vec<SourceView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Reply<Response> {
     let all = sources::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
     Ok(paging.cut(all.into_iter().map(SourceView::from).collect()))
 }
@@ -173,7 +191,12 @@ async fn create(State(state): State<AppState>, caller: Caller, Json(body): Json<
 #[utoipa::path(patch, path = "/api/alert-sources/{id}/", tag = "alert sources", params(("id" = String, Path)), request_body = ChangeBody, responses(
     (status = 200, body = SourceView), (status = 400, body = ProblemView), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn change(State(state): State<AppState>, caller: Caller, Id(id): Id<AlertSourceId>, Json(body): Json<ChangeBody>) -> Reply<Json<SourceView>> {
+async fn change(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<AlertSourceId>,
+    Json(body): Json<ChangeBody>,
+) -> Reply<Json<SourceView>> {
     let ChangeBody { name, repository_id, automatic_runs, runs_per_hour_max, executor, client_secret } = body;
     let repository = match repository_id {
         Some(Some(id)) if !id.is_empty() => Some(Some(repository(&id)?)),

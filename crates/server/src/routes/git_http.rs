@@ -70,7 +70,9 @@ fn refusal(error: Error) -> Response {
     let problem = Problem::from(error);
     let mut response = (problem.status, format!("{}\n", problem.detail)).into_response();
     if is_stranger {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"AstraForge: an API key is the password\""));
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"AstraForge: an API key is the password\""));
     }
     response
 }

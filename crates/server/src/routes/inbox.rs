@@ -113,14 +113,19 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
         }
         Item::MergeRequest(whole) => {
             let merge_request = whole.merge_request;
-            let broken = whole.run.as_ref().and_then(|run| run.record.rules.iter().find(|r| r.state == domain::evidence::RuleState::Broken));
+            let broken =
+                whole.run.as_ref().and_then(|run| run.record.rules.iter().find(|r| r.state == domain::evidence::RuleState::Broken));
             InboxItem {
                 kind: "merge_request",
                 id: merge_request.id.to_string(),
                 number: merge_request.number,
                 title: merge_request.title,
                 subtitle: broken.map(|rule| rule.detail.clone()),
-                state: if merge_request.status.word() == "OPEN" { merge_request.verdict.word().to_string() } else { merge_request.status.word().to_lowercase() },
+                state: if merge_request.status.word() == "OPEN" {
+                    merge_request.verdict.word().to_string()
+                } else {
+                    merge_request.status.word().to_lowercase()
+                },
                 at,
                 href: format!("/merge-requests/{}", merge_request.id),
                 run: None,

@@ -98,14 +98,40 @@ async fn views(state: &AppState, all: Vec<Listed>) -> Result<Vec<IncidentView>, 
     let runs: Vec<Run> = all.iter().filter_map(|listed| listed.run.clone()).collect();
     let mut summaries = runs::summaries(state, runs).await?.into_iter();
     // Summaries come in the order of the runs they are of.
-    Ok(all.into_iter().map(|listed| { let run = listed.run.as_ref().and_then(|_| summaries.next()); view(listed, run) }).collect())
+    Ok(all
+        .into_iter()
+        .map(|listed| {
+            let run = listed.run.as_ref().and_then(|_| summaries.next());
+            view(listed, run)
+        })
+        .collect())
 }
 
 fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
     let Listed { incident, short_id, source_name, workspace_uid, run: _ } = listed;
     let Incident {
-        id, workspace: _, source, number, fingerprint: _, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen,
-        users_seen, release, environment, request, no_run_reason, alert: _, created_at: _, updated_at: _,
+        id,
+        workspace: _,
+        source,
+        number,
+        fingerprint: _,
+        title,
+        kind,
+        culprit,
+        level,
+        platform,
+        state,
+        first_seen,
+        last_seen,
+        times_seen,
+        users_seen,
+        release,
+        environment,
+        request,
+        no_run_reason,
+        alert: _,
+        created_at: _,
+        updated_at: _,
     } = incident;
     IncidentView {
         id,
@@ -144,14 +170,26 @@ async fn detail(state: &AppState, whole: Whole) -> Result<IncidentDetail, Error>
 
 fn event(event: AlertEvent) -> IncidentEvent {
     let AlertEvent { id, incident: _, received_at, alert } = event;
-    IncidentEvent { id, event_id: alert.event_id, at: Stamp(received_at), title: alert.title, release: said(alert.release), environment: said(alert.environment) }
+    IncidentEvent {
+        id,
+        event_id: alert.event_id,
+        at: Stamp(received_at),
+        title: alert.title,
+        release: said(alert.release),
+        environment: said(alert.environment),
+    }
 }
 
 /// Incidents of my workspaces, newest alert first
 #[utoipa::path(get, path = "/api/incidents/", tag = "incidents", params(Filter, Paging), responses(
     (status = 200, body = Vec<IncidentView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Reply<Response> {
     let all = incidents::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
     Ok(paging.cut(views(&state, all).await?))
 }

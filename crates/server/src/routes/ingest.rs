@@ -84,7 +84,9 @@ async fn sdk_answer(state: &AppState, project: &str, query: Option<&str>, header
         // A tunnel passes on the envelope alone; its first line names the DSN.
         None => {
             let bytes = inflate(headers, body.take().unwrap_or_default()).await?;
-            let key = key_in(&bytes).ok_or_else(|| Error::unauthenticated("no key came with this event; send X-Sentry-Auth, ?sentry_key= or the envelope's dsn"))?;
+            let key = key_in(&bytes).ok_or_else(|| {
+                Error::unauthenticated("no key came with this event; send X-Sentry-Auth, ?sentry_key= or the envelope's dsn")
+            })?;
             inflated = Some(bytes);
             key
         }
@@ -100,7 +102,12 @@ async fn sdk_answer(state: &AppState, project: &str, query: Option<&str>, header
     Ok(stored.into_iter().find(|id| !id.is_empty()).or(given).unwrap_or_else(|| state.engine.clock.uuid().simple().to_string()))
 }
 
-async fn hook(State(state): State<AppState>, Path(token): Path<String>, headers: HeaderMap, body: Result<Bytes, axum::extract::rejection::BytesRejection>) -> Response {
+async fn hook(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return refusal(unread(rejection.status())),
@@ -137,7 +144,8 @@ fn unread(status: StatusCode) -> Error {
 }
 
 fn too_large() -> Error {
-    Error::limit(format!("an envelope has at most {ENVELOPE_BYTES_MAX} bytes, {ENVELOPE_COMPRESSED_BYTES_MAX} while it is compressed")).code("too_large")
+    Error::limit(format!("an envelope has at most {ENVELOPE_BYTES_MAX} bytes, {ENVELOPE_COMPRESSED_BYTES_MAX} while it is compressed"))
+        .code("too_large")
 }
 
 /// SDKs read how long to be quiet from headers.

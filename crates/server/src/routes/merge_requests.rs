@@ -229,7 +229,12 @@ struct Filter {
 #[utoipa::path(get, path = "/api/merge-requests/", tag = "merge requests", params(Filter, Paging), responses(
     (status = 200, body = Vec<MergeRequestView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Reply<Response> {
     let all = merge_requests::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
     Ok(paging.cut(all.into_iter().map(|whole| view(&state, whole)).collect()))
 }
@@ -289,7 +294,12 @@ struct OverrideBody {
     (status = 200, body = MergeRequestView), (status = 400, body = ProblemView), (status = 401, body = ProblemView),
     (status = 404, body = ProblemView), (status = 409, body = ProblemView),
 ))]
-async fn override_verdict(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequestId>, Json(body): Json<OverrideBody>) -> Reply<Json<MergeRequestView>> {
+async fn override_verdict(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<MergeRequestId>,
+    Json(body): Json<OverrideBody>,
+) -> Reply<Json<MergeRequestView>> {
     merge_requests::override_verdict(&state.engine, &caller.user, id, &body.reason).await?;
     shown(&state, &caller, id).await
 }
@@ -310,7 +320,12 @@ fn yes() -> bool {
 #[utoipa::path(post, path = "/api/merge-requests/{id}/reviewed/", tag = "merge requests", params(("id" = String, Path)), request_body = ReviewedBody, responses(
     (status = 204), (status = 400, body = ProblemView), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn reviewed(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequestId>, Json(body): Json<ReviewedBody>) -> Reply<StatusCode> {
+async fn reviewed(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<MergeRequestId>,
+    Json(body): Json<ReviewedBody>,
+) -> Reply<StatusCode> {
     merge_requests::set_reviewed(&state.engine, caller.user.id, id, &body.path, body.reviewed).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -342,7 +357,12 @@ async fn comments(State(state): State<AppState>, caller: Caller, Id(id): Id<Merg
 #[utoipa::path(post, path = "/api/merge-requests/{id}/comments/", tag = "merge requests", params(("id" = String, Path)), request_body = CommentBody, responses(
     (status = 201, body = CommentView), (status = 400, body = ProblemView), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn comment(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequestId>, Json(body): Json<CommentBody>) -> Reply<Response> {
+async fn comment(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<MergeRequestId>,
+    Json(body): Json<CommentBody>,
+) -> Reply<Response> {
     let CommentBody { path, line, side, body } = body;
     let made = merge_requests::comment(&state.engine, &caller.user, id, NewComment { path, line, side, body }).await?;
     Ok((StatusCode::CREATED, Json(CommentView::from(made))).into_response())

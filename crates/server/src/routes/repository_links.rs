@@ -72,7 +72,8 @@ struct Filter {
 impl From<Linked> for LinkView {
     fn from(linked: Linked) -> Self {
         let Linked { repository, workspace, clone_url, unavailable } = linked;
-        let Repository { id, workspace: _, provider, repository, base_url, default_branch, created_by: _, created_at, updated_at } = repository;
+        let Repository { id, workspace: _, provider, repository, base_url, default_branch, created_by: _, created_at, updated_at } =
+            repository;
         LinkView {
             id,
             provider,
@@ -92,7 +93,12 @@ impl From<Linked> for LinkView {
 #[utoipa::path(get, path = "/api/repository-links/", tag = "repositories", params(Filter, Paging), responses(
     (status = 200, body = Vec<LinkView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Reply<Response> {
     let all = repositories::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
     Ok(paging.cut(all.into_iter().map(LinkView::from).collect()))
 }

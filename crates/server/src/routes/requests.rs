@@ -52,7 +52,8 @@ async fn view(state: &AppState, whole: Whole) -> Result<RequestView, Error> {
     let Whole { request, messages, runs: all } = whole;
     let beside = requests::beside(&state.engine, &request).await?;
     let newest = all.last();
-    let execution = newest.map(|run| json!({"diff": run.record.patch, "reports": run.record.reports, "artifacts": {"branch": run.record.branch}}));
+    let execution =
+        newest.map(|run| json!({"diff": run.record.patch, "reports": run.record.reports, "artifacts": {"branch": run.record.branch}}));
     let project = match &beside.repository {
         Some(link) => json!({"id": link.id, "provider": link.provider, "repository": link.repository,
             "base_url": if link.base_url.is_empty() { Value::Null } else { json!(link.base_url) }}),
@@ -104,7 +105,12 @@ struct Filter {
 
 /// Requests of my workspaces, newest first.
 #[utoipa::path(get, path = "/api/requests/", tag = "requests", params(Filter, Paging), responses((status = 200, body = Vec<RequestView>)))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Reply<Response> {
     let uid = filter.tenant_id.or(filter.workspace_uid);
     let workspace = workspaces::filtered(&state.engine, caller.user.id, uid.as_deref()).await?;
     let mut views = Vec::new();
@@ -152,8 +158,7 @@ async fn create(State(state): State<AppState>, caller: Caller, Json(body): Json<
 }
 
 async fn parse(state: &AppState, caller: &Caller, body: Create) -> Result<NewRequest, Error> {
-    let repository: RepositoryId =
-        body.project_id.parse().map_err(|_| Error::field("project_id", "this is no id of a repository link"))?;
+    let repository: RepositoryId = body.project_id.parse().map_err(|_| Error::field("project_id", "this is no id of a repository link"))?;
     let id = match body.id.as_deref().filter(|id| !id.is_empty()) {
         Some(id) => Some(id.parse().map_err(|_| Error::field("id", "this is no UUID"))?),
         None => None,
@@ -219,7 +224,12 @@ struct Execute {
 
 /// Runs the request again unless a run is on its way.
 #[utoipa::path(post, path = "/api/requests/{id}/execute/", tag = "requests", params(("id" = String, Path)), request_body = Execute, responses((status = 202)))]
-async fn execute(State(state): State<AppState>, caller: Caller, Id(id): Id<RequestId>, MaybeJson(body): MaybeJson<Execute>) -> Reply<Response> {
+async fn execute(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<RequestId>,
+    MaybeJson(body): MaybeJson<Execute>,
+) -> Reply<Response> {
     let chosen = body.llm_provider.is_some() || body.llm_model.is_some() || body.reasoning_effort.is_some();
     let llm = llm_choice(body.llm_provider, body.llm_model, body.reasoning_effort, body.reasoning_check)?;
     let run = requests::execute(&state.engine, caller.user.id, id, chosen.then_some(llm)).await?;

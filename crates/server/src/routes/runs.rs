@@ -175,7 +175,12 @@ struct Filter {
 
 /// Runs of my workspaces, newest first.
 #[utoipa::path(get, path = "/api/runs/", tag = "runs", params(Filter, Paging), responses((status = 200, body = Vec<RunSummary>)))]
-async fn list(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Reply<Response> {
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Reply<Response> {
     let uid = filter.workspace_uid.or(filter.tenant_id);
     let workspace = workspaces::filtered(&state.engine, caller.user.id, uid.as_deref()).await?;
     let all = runs::list(&state.engine, caller.user.id, workspace).await?;

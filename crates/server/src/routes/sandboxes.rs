@@ -286,7 +286,12 @@ async fn exec(State(state): State<AppState>, caller: Caller, Id(id): Id<SandboxI
 #[utoipa::path(post, path = "/api/sandbox/sessions/{id}/upload/", tag = "sandboxes", params(("id" = Uuid, Path)), request_body = UploadBody, responses(
     (status = 200, body = Written), (status = 400, body = ProblemView), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn upload(State(state): State<AppState>, caller: Caller, Id(id): Id<SandboxId>, Json(body): Json<UploadBody>) -> Reply<Json<Written>> {
+async fn upload(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<SandboxId>,
+    Json(body): Json<UploadBody>,
+) -> Reply<Json<Written>> {
     let content = match body.encoding.as_deref().unwrap_or("utf-8") {
         "utf-8" => Bytes::from(body.content),
         "base64" => {
@@ -304,7 +309,13 @@ async fn upload(State(state): State<AppState>, caller: Caller, Id(id): Id<Sandbo
     request_body(content = [u8], content_type = "application/octet-stream"), responses(
     (status = 200, body = Written), (status = 400, body = ProblemView), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 413, body = ProblemView),
 ))]
-async fn upload_file(State(state): State<AppState>, caller: Caller, Id(id): Id<SandboxId>, Query(query): Query<FileQuery>, content: Bytes) -> Reply<Json<Written>> {
+async fn upload_file(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<SandboxId>,
+    Query(query): Query<FileQuery>,
+    content: Bytes,
+) -> Reply<Json<Written>> {
     write(&state, &caller, id, &required_path(query.path)?, content).await
 }
 
@@ -313,7 +324,12 @@ async fn upload_file(State(state): State<AppState>, caller: Caller, Id(id): Id<S
     (status = 200, body = [u8], content_type = "application/octet-stream"), (status = 400, description = "Can't be read", body = ProblemView),
     (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn file_content(State(state): State<AppState>, caller: Caller, Id(id): Id<SandboxId>, Query(query): Query<FileQuery>) -> Reply<Response> {
+async fn file_content(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<SandboxId>,
+    Query(query): Query<FileQuery>,
+) -> Reply<Response> {
     let path = required_path(query.path)?;
     // A session that is not there is a 404; a file that is not there is a 400, which clients know.
     sandboxes::get(&state.engine, caller.user.id, id).await?;
@@ -331,7 +347,12 @@ async fn file_content(State(state): State<AppState>, caller: Caller, Id(id): Id<
 #[utoipa::path(get, path = "/api/sandbox/sessions/{id}/files/", tag = "sandboxes", params(("id" = Uuid, Path), FileQuery), responses(
     (status = 200, body = Vec<FileView>), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn files(State(state): State<AppState>, caller: Caller, Id(id): Id<SandboxId>, Query(query): Query<FileQuery>) -> Reply<Json<Vec<FileView>>> {
+async fn files(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<SandboxId>,
+    Query(query): Query<FileQuery>,
+) -> Reply<Json<Vec<FileView>>> {
     let all = sandboxes::list_files(&state.engine, caller.user.id, id, query.path.as_deref().unwrap_or_default()).await?;
     Ok(Json(all.into_iter().map(FileView::from).collect()))
 }
@@ -340,7 +361,12 @@ async fn files(State(state): State<AppState>, caller: Caller, Id(id): Id<Sandbox
 #[utoipa::path(delete, path = "/api/sandbox/sessions/{id}/files/", tag = "sandboxes", params(("id" = Uuid, Path), FileQuery), responses(
     (status = 204), (status = 400, body = ProblemView), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn remove_file(State(state): State<AppState>, caller: Caller, Id(id): Id<SandboxId>, Query(query): Query<FileQuery>) -> Reply<StatusCode> {
+async fn remove_file(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<SandboxId>,
+    Query(query): Query<FileQuery>,
+) -> Reply<StatusCode> {
     sandboxes::remove_file(&state.engine, caller.user.id, id, &required_path(query.path)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -417,7 +443,12 @@ fn late_text(outcome: domain::Result<Outcome>, with_stdout: bool, with_stderr: b
             let mut body = Problem::from(error).body();
             let said = body["detail"].clone();
             if let Some(body) = body.as_object_mut() {
-                body.extend([("exit_code".into(), json!(-1)), ("stdout".into(), json!("")), ("stderr".into(), said), ("reason".into(), json!("lost"))]);
+                body.extend([
+                    ("exit_code".into(), json!(-1)),
+                    ("stdout".into(), json!("")),
+                    ("stderr".into(), said),
+                    ("reason".into(), json!("lost")),
+                ]);
             }
             body
         }
@@ -462,11 +493,14 @@ fn unreadable(error: Error) -> Problem {
 
 /// Percent-encodes all but letters, digits, `-._~` and `/`.
 fn quote(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 fn disposition(name: &str) -> HeaderValue {
-    let plain: String = name.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() && !"\"\\/".contains(c) { c } else { '_' }).take(200).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() && !"\"\\/".contains(c) { c } else { '_' }).take(200).collect();
     let full: String = quote(&name.replace('/', "_")).chars().take(600).collect();
     HeaderValue::from_str(&format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")).expect("visible ASCII only")
 }
@@ -475,9 +509,32 @@ impl From<Listed> for SessionView {
     fn from(listed: Listed) -> Self {
         let Listed { session, workspace_uid, workspace_name, snapshots, artifacts_count } = listed;
         let Session {
-            id, user: _, workspace: _, mode, image, cpu, memory, ephemeral_storage, restore_snapshot, status, reference, control_endpoint,
-            workspace_path, artifact_base_url, idle_timeout_sec, max_lifetime_sec, last_activity_at, last_heartbeat_at, expires_at,
-            error_message, metadata, cpu_seconds, storage_bytes, epoch: _, created_at, updated_at,
+            id,
+            user: _,
+            workspace: _,
+            mode,
+            image,
+            cpu,
+            memory,
+            ephemeral_storage,
+            restore_snapshot,
+            status,
+            reference,
+            control_endpoint,
+            workspace_path,
+            artifact_base_url,
+            idle_timeout_sec,
+            max_lifetime_sec,
+            last_activity_at,
+            last_heartbeat_at,
+            expires_at,
+            error_message,
+            metadata,
+            cpu_seconds,
+            storage_bytes,
+            epoch: _,
+            created_at,
+            updated_at,
         } = session;
         SessionView {
             id: id.0,
@@ -532,6 +589,9 @@ mod tests {
     #[test]
     fn names_of_downloads_can_not_break_out_of_their_header() {
         let value = disposition("a\"b\r\nSet-Cookie: x/ü.txt");
-        assert_eq!(value.to_str().expect("ASCII"), "attachment; filename=\"a_b__Set-Cookie: x__.txt\"; filename*=UTF-8''a%22b%0D%0ASet-Cookie%3A%20x_%C3%BC.txt");
+        assert_eq!(
+            value.to_str().expect("ASCII"),
+            "attachment; filename=\"a_b__Set-Cookie: x__.txt\"; filename*=UTF-8''a%22b%0D%0ASet-Cookie%3A%20x_%C3%BC.txt"
+        );
     }
 }

@@ -145,7 +145,12 @@ async fn read(State(state): State<AppState>, caller: Caller, Path(uid): Path<Str
     (status = 200, body = WorkspaceView), (status = 400, body = ProblemView), (status = 401, body = ProblemView),
     (status = 403, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn rename(State(state): State<AppState>, caller: Caller, Path(uid): Path<String>, Json(body): Json<WorkspaceBody>) -> Reply<Json<WorkspaceView>> {
+async fn rename(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    Json(body): Json<WorkspaceBody>,
+) -> Reply<Json<WorkspaceView>> {
     Ok(Json(workspaces::rename(&state.engine, caller.user.id, &uid, &body.name).await?.into()))
 }
 
@@ -154,7 +159,8 @@ async fn rename(State(state): State<AppState>, caller: Caller, Path(uid): Path<S
     (status = 200, body = UsageView), (status = 401, body = ProblemView), (status = 404, body = ProblemView),
 ))]
 async fn usage(State(state): State<AppState>, caller: Caller, Path(uid): Path<String>) -> Reply<Json<UsageView>> {
-    let quotas::Usage { plan, limits, ledger, active_sandboxes, period_start, catalog } = quotas::usage(&state.engine, caller.user.id, &uid).await?;
+    let quotas::Usage { plan, limits, ledger, active_sandboxes, period_start, catalog } =
+        quotas::usage(&state.engine, caller.user.id, &uid).await?;
     Ok(Json(UsageView {
         plan,
         limits: limits.to_json(),
@@ -184,7 +190,12 @@ async fn members(State(state): State<AppState>, caller: Caller, Path(uid): Path<
     (status = 201, body = MemberView), (status = 400, body = ProblemView), (status = 401, body = ProblemView),
     (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
 ))]
-async fn add_member(State(state): State<AppState>, caller: Caller, Path(uid): Path<String>, Json(body): Json<NewMember>) -> Reply<Response> {
+async fn add_member(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    Json(body): Json<NewMember>,
+) -> Reply<Response> {
     let role = parse_role(body.role.as_deref().unwrap_or("member"))?;
     let member = workspaces::add_member(&state.engine, caller.user.id, &uid, &body.username, role).await?;
     Ok((StatusCode::CREATED, Json(MemberView::from(member))).into_response())
@@ -196,7 +207,12 @@ async fn add_member(State(state): State<AppState>, caller: Caller, Path(uid): Pa
     (status = 200, body = MemberView), (status = 400, body = ProblemView), (status = 401, body = ProblemView),
     (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
 ))]
-async fn change_member(State(state): State<AppState>, caller: Caller, Path((uid, user)): Path<(String, String)>, Json(body): Json<MemberRole>) -> Reply<Json<MemberView>> {
+async fn change_member(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((uid, user)): Path<(String, String)>,
+    Json(body): Json<MemberRole>,
+) -> Reply<Json<MemberView>> {
     let role = parse_role(&body.role)?;
     let member = workspaces::change_member(&state.engine, caller.user.id, &uid, parse_user(&user)?, role).await?;
     Ok(Json(member.into()))

@@ -63,7 +63,9 @@ async fn a_session_changes_nothing_without_its_csrf_token() {
     with_session(&house, "POST", path, &session, Some(&csrf), Some("http://localhost:8001")).await.is(201);
     with_session(&house, "POST", path, &session, Some(&csrf), None).await.is(201);
     // The token is still to be had by whoever holds the session.
-    let again = house.send(call("GET", "/api/auth/csrf/").header("cookie", format!("sessionid={session}")).body(Body::empty()).expect("a request")).await;
+    let again = house
+        .send(call("GET", "/api/auth/csrf/").header("cookie", format!("sessionid={session}")).body(Body::empty()).expect("a request"))
+        .await;
     assert_eq!(again.is(204), &serde_json::Value::Null);
     assert_eq!(again.cookie("csrftoken"), Some(csrf));
 }

@@ -115,14 +115,19 @@ async fn a_key_opens_one_door_and_nothing_else() {
     let (ann, bob) = (house.person("ann").await, house.person("bob").await);
     let made = source(&house, &ann, json!({})).await;
     let (key, number) = key_and_number(&made);
-    let wrong = |path: String, auth: &str| call("POST", &path).header("x-sentry-auth", auth.to_string()).body(Body::from(PYTHON)).expect("a request");
+    let wrong = |path: String, auth: &str| {
+        call("POST", &path).header("x-sentry-auth", auth.to_string()).body(Body::from(PYTHON)).expect("a request")
+    };
     let good = format!("Sentry sentry_key={key}");
     house.send(wrong(format!("/api/{number}/envelope/"), "Sentry sentry_key=0000")).await.is_problem(401);
     house.send(wrong(format!("/api/{number}/envelope/"), "")).await.is_problem(401);
     house.send(wrong(format!("/api/{}/envelope/", number + 1), &good)).await.is_problem(401);
     house.send(wrong("/api/checkout/envelope/".into(), &good)).await.is_problem(404);
     house.send(wrong(format!("/api/{number}/envelope/"), &good)).await.is(200);
-    house.send(call("POST", &format!("/api/{number}/store/?sentry_key={key}")).body(Body::from("{\"message\":\"m\"}")).expect("a request")).await.is(200);
+    house
+        .send(call("POST", &format!("/api/{number}/store/?sentry_key={key}")).body(Body::from("{\"message\":\"m\"}")).expect("a request"))
+        .await
+        .is(200);
     for header in ["x-api-key", "authorization", "x-sentry-auth"] {
         let answer = house.send(call("GET", "/api/incidents/").header(header, &key).body(Body::empty()).expect("a request")).await;
         answer.is_problem(401);
@@ -202,7 +207,12 @@ async fn ten_thousand_duplicates_are_one_incident_counted_exactly_and_one_run() 
     let answers: Vec<_> = stream::iter(0..10_000)
         .map(|n| {
             // What is looked through for secrets is not the point here.
-            let mut alert = domain::alert::Alert { exceptions: alerts[0].exceptions.clone(), title: alerts[0].title.clone(), level: "error".into(), ..Default::default() };
+            let mut alert = domain::alert::Alert {
+                exceptions: alerts[0].exceptions.clone(),
+                title: alerts[0].title.clone(),
+                level: "error".into(),
+                ..Default::default()
+            };
             alert.exceptions[0].frames.drain(..2);
             alert.exceptions[0].frames[0].vars.clear();
             alert.event_id = format!("{n:032x}");

@@ -70,7 +70,8 @@ async fn pages_of_the_web_app_are_not_the_api() {
 #[tokio::test]
 async fn the_origins_of_the_list_may_call_with_credentials() {
     let house = House::new().await;
-    let preflight = |origin: &str| call("OPTIONS", "/api/workspaces/").header("origin", origin).header("access-control-request-method", "POST");
+    let preflight =
+        |origin: &str| call("OPTIONS", "/api/workspaces/").header("origin", origin).header("access-control-request-method", "POST");
     let known = house.send(preflight("http://localhost:5174").body(Body::empty()).expect("a request")).await;
     assert_eq!(known.headers["access-control-allow-origin"], "http://localhost:5174");
     assert_eq!(known.headers["access-control-allow-credentials"], "true");
@@ -90,7 +91,10 @@ async fn the_server_tells_what_it_is() {
     assert!(house.get(&ada, "/api/").await.is(200)["workspaces"].as_str().is_some_and(|url| url.ends_with("/api/workspaces/")));
     house.anonymous("GET", "/api/readyz/", Value::Null).await.is(200);
     let metrics = house.anonymous("GET", "/metrics", Value::Null).await;
-    assert!(String::from_utf8_lossy(&metrics.bytes).contains("astraforge_http_requests_total{route=\"/api/system/\",method=\"GET\",status=\"200\"} 1"));
+    assert!(
+        String::from_utf8_lossy(&metrics.bytes)
+            .contains("astraforge_http_requests_total{route=\"/api/system/\",method=\"GET\",status=\"200\"} 1")
+    );
     let activity = house.get(&ada, "/api/activity/?page_size=oops").await;
     assert_eq!((activity.is(200)["count"].as_i64(), activity.json["page_size"].as_i64()), (Some(0), Some(25)));
 }
@@ -108,7 +112,10 @@ async fn the_description_is_openapi_3_1_in_both_notations() {
 fn the_description_in_the_repository_is_up_to_date() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/openapi.json");
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == server::openapi::Document::new().json, "docs/reference/openapi.json is not what the routes say; run `cargo xtask codegen`");
+    assert!(
+        kept == server::openapi::Document::new().json,
+        "docs/reference/openapi.json is not what the routes say; run `cargo xtask codegen`"
+    );
 }
 
 #[test]

@@ -148,7 +148,8 @@ async fn parts(dir: &Path, clock: Arc<TestClock>, settings: Settings) -> Parts {
     let clock: Arc<dyn Clock> = clock;
     let provisioner = Arc::new(sandbox::testkit::local(dir, None).expect("sandboxes work here"));
     let git: Arc<dyn domain::git::GitHost> = Arc::new(Git::new(dir, provisioner.clone(), clock.clone()).expect("a data dir"));
-    let means = forges::Means { git: git.clone(), clock: clock.clone(), author_name: "AstraForge".into(), author_email: "bot@example.com".into() };
+    let means =
+        forges::Means { git: git.clone(), clock: clock.clone(), author_name: "AstraForge".into(), author_email: "bot@example.com".into() };
     let script = llm::providers::Settings { script: Some("[]".into()), ..Default::default() };
     let signer = engine::signing::Signer::derive(&settings.secret_key);
     Parts {

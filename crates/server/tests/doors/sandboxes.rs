@@ -7,10 +7,33 @@ use serde_json::json;
 const SESSIONS: &str = "/api/sandbox/sessions/";
 /// In the order clients were promised.
 const FIELDS: [&str; 27] = [
-    "id", "mode", "image", "cpu", "memory", "ephemeral_storage", "restore_snapshot_id", "status", "ref", "control_endpoint",
-    "workspace_path", "artifact_base_url", "workspace_uid", "workspace_name", "idle_timeout_sec", "max_lifetime_sec",
-    "last_activity_at", "last_heartbeat_at", "expires_at", "error_message", "metadata", "cpu_seconds", "storage_bytes",
-    "snapshot_ids", "artifacts_count", "created_at", "updated_at",
+    "id",
+    "mode",
+    "image",
+    "cpu",
+    "memory",
+    "ephemeral_storage",
+    "restore_snapshot_id",
+    "status",
+    "ref",
+    "control_endpoint",
+    "workspace_path",
+    "artifact_base_url",
+    "workspace_uid",
+    "workspace_name",
+    "idle_timeout_sec",
+    "max_lifetime_sec",
+    "last_activity_at",
+    "last_heartbeat_at",
+    "expires_at",
+    "error_message",
+    "metadata",
+    "cpu_seconds",
+    "storage_bytes",
+    "snapshot_ids",
+    "artifacts_count",
+    "created_at",
+    "updated_at",
 ];
 
 #[tokio::test]
@@ -27,7 +50,10 @@ async fn a_session_runs_commands_and_keeps_files() {
     let at = |tail: &str| format!("{SESSIONS}{id}/{tail}");
 
     let ran = house.post(&ada, &at("shell/"), json!({"command": "echo out; echo err >&2; exit 3"})).await;
-    assert_eq!((ran.is(200)["exit_code"].as_i64(), ran.json["stdout"].as_str(), ran.json["stderr"].as_str()), (Some(3), Some("out\n"), Some("err\n")));
+    assert_eq!(
+        (ran.is(200)["exit_code"].as_i64(), ran.json["stdout"].as_str(), ran.json["stderr"].as_str()),
+        (Some(3), Some("out\n"), Some("err\n"))
+    );
     let argv = house.post(&ada, &at("exec/"), json!({"command": ["printf", "%s", "a b"], "cwd": "/workspace"})).await;
     assert_eq!(argv.is(200)["stdout"], "a b");
     assert_eq!(house.post(&ada, &at("exec/"), json!({"command": ["no-such-program"]})).await.is(200)["exit_code"], 127);
@@ -41,7 +67,9 @@ async fn a_session_runs_commands_and_keeps_files() {
     assert_eq!(&house.get(&ada, &at("files/content/?path=a.txt")).await.bytes[..], b" x \n");
     assert_eq!(house.post(&ada, &at("upload/"), json!({"path": "empty", "content": ""})).await.is(200)["exit_code"], 0);
     house.post(&ada, &at("upload/"), json!({"path": "b", "content": "%%", "encoding": "base64"})).await.is_problem(400);
-    let raw = call("POST", &at("files/upload/?path=deep/er/b.bin")).header("x-api-key", &ada.key).header("content-type", "application/octet-stream");
+    let raw = call("POST", &at("files/upload/?path=deep/er/b.bin"))
+        .header("x-api-key", &ada.key)
+        .header("content-type", "application/octet-stream");
     assert_eq!(house.send(raw.body(Body::from(vec![0u8, 255, 10])).expect("a request")).await.is(200)["exit_code"], 0);
     let content = house.get(&ada, &at("files/content/?path=/workspace/deep/er/b.bin&filename=c.bin")).await;
     assert_eq!(&content.bytes[..], &[0, 255, 10]);
@@ -120,7 +148,10 @@ async fn idle_sessions_end_and_heartbeats_keep_them() {
     house.clock.forward(61);
     engine::sandboxes::reap(&house.engine).await.expect("reaped");
     let ended = house.get(&ada, &at("")).await;
-    assert_eq!((ended.is(200)["status"].as_str(), ended.json["metadata"]["terminated_reason"].as_str()), (Some("terminated"), Some("idle_timeout")));
+    assert_eq!(
+        (ended.is(200)["status"].as_str(), ended.json["metadata"]["terminated_reason"].as_str()),
+        (Some("terminated"), Some("idle_timeout"))
+    );
 
     // A session that comes back gets its whole life again.
     house.post(&ada, &at("shell/"), json!({"command": "true"})).await.is(200);

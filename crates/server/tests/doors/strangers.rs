@@ -22,7 +22,8 @@ fn operations() -> Vec<(String, String, bool)> {
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
-                let is_public = operation["security"].as_array().is_some_and(|s| s.iter().any(|one| one.as_object().is_some_and(|o| o.is_empty())));
+                let is_public =
+                    operation["security"].as_array().is_some_and(|s| s.iter().any(|one| one.as_object().is_some_and(|o| o.is_empty())));
                 all.push((method.to_uppercase(), path.clone(), is_public));
             }
         }
@@ -56,7 +57,8 @@ async fn every_endpoint_refuses_strangers() {
         let bad = house.send(call(&method, &filled(&path)).header("x-api-key", "nobody").body(Body::empty()).expect("a request")).await;
         assert_eq!(bad.json["code"], "bad_api_key", "{name} with a bad key: {}", String::from_utf8_lossy(&bad.bytes));
         // The positive control: a key that is good gets past the door, to whatever is behind it.
-        let good = house.send(call(&method, &filled(&path)).header("x-api-key", &someone.key).body(Body::empty()).expect("a request")).await;
+        let good =
+            house.send(call(&method, &filled(&path)).header("x-api-key", &someone.key).body(Body::empty()).expect("a request")).await;
         assert_ne!(good.status.as_u16(), 401, "{name} with a good key");
         assert!(good.status.as_u16() < 500, "{name}: {} {}", good.status, String::from_utf8_lossy(&good.bytes));
     }

@@ -56,6 +56,9 @@ async fn a_foreign_workspace_is_not_there() {
     house.get(&ada, &format!("/api/workspaces/{}/", ada.workspace)).await.is(200);
     house.get(&bob, &format!("/api/workspaces/{}/", ada.workspace)).await.is_problem(404);
     house.send_json("PATCH", &bob, &format!("/api/workspaces/{}/", ada.workspace), json!({"name": "Mine"})).await.is_problem(404);
-    assert_eq!(house.send_json("PATCH", &ada, &format!("/api/workspaces/{}/", ada.workspace), json!({"name": "Ours"})).await.is(200)["name"], "Ours");
+    assert_eq!(
+        house.send_json("PATCH", &ada, &format!("/api/workspaces/{}/", ada.workspace), json!({"name": "Ours"})).await.is(200)["name"],
+        "Ours"
+    );
     house.get(&bob, &format!("/api/activity/?tenant_id={}", ada.workspace)).await.is_problem(403);
 }

@@ -9,7 +9,16 @@ use store::Store;
 use store::queue::{self, Beat, Cancelled, Claimed, NewJob};
 
 pub fn job(kind: &str, key: Option<&str>) -> NewJob {
-    NewJob { id: id(), kind: kind.into(), payload: json!({"n": 1}), workspace: None, key: key.map(Into::into), lane: None, priority: 0, run_at: at(0) }
+    NewJob {
+        id: id(),
+        kind: kind.into(),
+        payload: json!({"n": 1}),
+        workspace: None,
+        key: key.map(Into::into),
+        lane: None,
+        priority: 0,
+        run_at: at(0),
+    }
 }
 
 both! {

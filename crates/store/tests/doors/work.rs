@@ -2,8 +2,8 @@
 
 use crate::both;
 use crate::support::*;
-use domain::evidence::Verdict;
 use domain::event::request_topic;
+use domain::evidence::Verdict;
 use domain::merge_request::MergeRequestStatus;
 use domain::request::{Attachment, ChatMessage, RequestState};
 use domain::run::{Run, RunStatus, Step};

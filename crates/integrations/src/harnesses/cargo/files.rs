@@ -60,7 +60,11 @@ pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option
     }
     let mut lock_files: Vec<String> = files
         .iter()
-        .filter(|f| matches!(name(f), "Cargo.toml" | "rust-toolchain" | "rust-toolchain.toml") || f.as_str() == "Cargo.lock" || f.starts_with(".cargo/"))
+        .filter(|f| {
+            matches!(name(f), "Cargo.toml" | "rust-toolchain" | "rust-toolchain.toml")
+                || f.as_str() == "Cargo.lock"
+                || f.starts_with(".cargo/")
+        })
         .cloned()
         .collect();
     lock_files.sort();

@@ -28,7 +28,11 @@ fn gather(source: &Source<'_>, block: Node<'_>, found: &mut Vec<TestItem>) {
         };
         if is_tests {
             let first = attributes.first().copied().unwrap_or(item);
-            found.push(TestItem { name: name.to_string(), lines: line(first)..=last_line(item), bytes: first.start_byte()..item.end_byte() });
+            found.push(TestItem {
+                name: name.to_string(),
+                lines: line(first)..=last_line(item),
+                bytes: first.start_byte()..item.end_byte(),
+            });
         } else if item.kind() == "mod_item"
             && let Some(body) = item.child_by_field_name("body")
         {
@@ -60,7 +64,10 @@ fn is_cfg_test(attribute: &str) -> bool {
 pub fn is_test_attribute(attribute: &str) -> bool {
     let inner = attribute.trim_start_matches(['#', '[', ' ']);
     let path = inner.split(['(', ']', '=']).next().unwrap_or_default().trim();
-    matches!(path.rsplit("::").next().unwrap_or_default().trim(), "test" | "rstest" | "test_case" | "quickcheck" | "proptest" | "test_matrix" | "apply")
+    matches!(
+        path.rsplit("::").next().unwrap_or_default().trim(),
+        "test" | "rstest" | "test_case" | "quickcheck" | "proptest" | "test_matrix" | "apply"
+    )
 }
 
 /// Whether the line stands in one of the items.

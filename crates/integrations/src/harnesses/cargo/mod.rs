@@ -95,7 +95,13 @@ fn traceback(prose: &str) -> Option<Exception> {
     }
     let frames = frames
         .into_iter()
-        .map(|f| Frame { in_app: in_app(&f.file), filename: f.file.trim_start_matches("./").to_string(), function: f.function, lineno: f.line, ..Frame::default() })
+        .map(|f| Frame {
+            in_app: in_app(&f.file),
+            filename: f.file.trim_start_matches("./").to_string(),
+            function: f.function,
+            lineno: f.line,
+            ..Frame::default()
+        })
         .collect();
     let value = panic.message.lines().next().unwrap_or_default().trim_end_matches("```").to_string();
     Some(Exception { kind: "panic".to_string(), value, frames, ..Exception::default() })

@@ -13,7 +13,20 @@ const GIVEN_MAX: usize = 3;
 
 const TURNS: Turns = Turns {
     comparisons: &["binary_expression", "range_expression", "let_chain"],
-    operators: &[("<", "<="), ("<=", "<"), (">", ">="), (">=", ">"), ("==", "!="), ("!=", "=="), ("&&", "||"), ("||", "&&"), ("+", "-"), ("-", "+"), ("..", "..="), ("..=", "..")],
+    operators: &[
+        ("<", "<="),
+        ("<=", "<"),
+        (">", ">="),
+        (">=", ">"),
+        ("==", "!="),
+        ("!=", "=="),
+        ("&&", "||"),
+        ("||", "&&"),
+        ("+", "-"),
+        ("-", "+"),
+        ("..", "..="),
+        ("..=", ".."),
+    ],
     numbers: &["integer_literal", "float_literal"],
 };
 
@@ -62,7 +75,9 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let wrapped = |value: &str| match waits {
         // A future's panics pass through whoever polls it, so the body as a whole has to go.
         true => format!("{{ {value} }}"),
-        false => format!("{{ match ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(move ||{gives} {inner})) {{ Ok(given) => given, Err(_) => {value} }} }}"),
+        false => format!(
+            "{{ match ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(move ||{gives} {inner})) {{ Ok(given) => given, Err(_) => {value} }} }}"
+        ),
     };
     values
         .iter()
@@ -88,7 +103,9 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     let mut mutants = old.as_deref().map(|old| reverted(path, Some(Language::Rust), old, new)).unwrap_or_default();
     mutants.retain(|m| !is_test_line(&tests, m.line));
     let mut lines = added.clone();
-    lines.extend(old.as_deref().map(|old| hunks(old, new)).unwrap_or_default().into_iter().map(|h| h.line).filter(|l| !is_test_line(&tests, *l)));
+    lines.extend(
+        old.as_deref().map(|old| hunks(old, new)).unwrap_or_default().into_iter().map(|h| h.line).filter(|l| !is_test_line(&tests, *l)),
+    );
     mutants.extend(emptied(path, &source, &lines));
     mutants.extend(turned(path, &source, &added, &TURNS));
     mutants.extend(opposites(path, &source, &added));
@@ -133,7 +150,8 @@ fn emptied(path: &str, source: &Source<'_>, lines: &BTreeSet<u32>) -> Vec<Mutant
 }
 
 fn opposites(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Mutant> {
-    let is_method = |n: &Node<'_>| n.kind() == "field_identifier" && n.parent().and_then(|p| p.parent()).is_some_and(|c| c.kind() == "call_expression");
+    let is_method =
+        |n: &Node<'_>| n.kind() == "field_identifier" && n.parent().and_then(|p| p.parent()).is_some_and(|c| c.kind() == "call_expression");
     let methods = source.nodes().into_iter().filter(|n| added.contains(&line(*n)) && is_method(n));
     let methods = methods.filter_map(|n| OPPOSITES.iter().find(|(was, _)| *was == source.of(n)).map(|(was, now)| (n, *was, *now)));
     let flags = source.nodes().into_iter().filter(|n| added.contains(&line(*n)) && n.kind() == "boolean_literal");
@@ -267,11 +285,23 @@ impl<'t> Pins<'_, 't> {
                 }
                 "expression_statement" => return true,
                 "let_declaration" => return parent.child_by_field_name("pattern").is_some_and(|p| self.source.of(p).starts_with('_')),
-                "let_condition" => return parent.child_by_field_name("pattern").is_some_and(|p| self.source.of(p).starts_with("Ok")) && above(parent, &["if_expression"]).is_some_and(|i| i.child_by_field_name("alternative").is_none()),
+                "let_condition" => {
+                    return parent.child_by_field_name("pattern").is_some_and(|p| self.source.of(p).starts_with("Ok"))
+                        && above(parent, &["if_expression"]).is_some_and(|i| i.child_by_field_name("alternative").is_none());
+                }
                 "match_expression" => {
                     let arms = below(parent).into_iter().filter(|n| n.kind() == "match_arm");
-                    let mut errors = arms.filter(|a| a.child_by_field_name("pattern").is_some_and(|p| self.source.of(p).starts_with("Err") || self.source.of(p) == "_"));
-                    return errors.any(|a| a.child_by_field_name("value").is_some_and(|v| matches!(self.source.of(v).split_whitespace().collect::<String>().as_str(), "{}" | "()" | "continue" | "return" | "return()")));
+                    let mut errors = arms.filter(|a| {
+                        a.child_by_field_name("pattern").is_some_and(|p| self.source.of(p).starts_with("Err") || self.source.of(p) == "_")
+                    });
+                    return errors.any(|a| {
+                        a.child_by_field_name("value").is_some_and(|v| {
+                            matches!(
+                                self.source.of(v).split_whitespace().collect::<String>().as_str(),
+                                "{}" | "()" | "continue" | "return" | "return()"
+                            )
+                        })
+                    });
                 }
                 _ => return false,
             }
@@ -294,14 +324,22 @@ impl<'t> Pins<'_, 't> {
     }
 
     fn statement(&mut self, statement: Node<'t>) {
-        let inner = if statement.kind() == "expression_statement" { named(statement).into_iter().next().unwrap_or(statement) } else { statement };
-        let acts = statement.kind() == "expression_statement" && matches!(inner.kind(), "call_expression" | "assignment_expression" | "compound_assignment_expr" | "await_expression" | "try_expression");
+        let inner =
+            if statement.kind() == "expression_statement" { named(statement).into_iter().next().unwrap_or(statement) } else { statement };
+        let acts = statement.kind() == "expression_statement"
+            && matches!(
+                inner.kind(),
+                "call_expression" | "assignment_expression" | "compound_assignment_expr" | "await_expression" | "try_expression"
+            );
         if is_remark(self.source, inner) {
             return;
         }
         if acts {
             self.mutants.push(Mutant {
-                description: format!("`{}` left out of the handler", self.source.of(statement).lines().next().unwrap_or_default().chars().take(60).collect::<String>()),
+                description: format!(
+                    "`{}` left out of the handler",
+                    self.source.of(statement).lines().next().unwrap_or_default().chars().take(60).collect::<String>()
+                ),
                 file: self.path.to_string(),
                 line: line(statement),
                 text: Some(replace(self.source.text, statement.byte_range(), "();")),
@@ -316,7 +354,11 @@ impl<'t> Pins<'_, 't> {
         for node in below(block).into_iter().filter(|n| n.kind() == "return_expression" && self.added.contains(&line(*n))) {
             self.gather(node);
         }
-        if let Some(last) = named(block).into_iter().next_back().filter(|n| self.added.contains(&line(*n)) && n.kind() != "expression_statement" && n.kind() != "let_declaration") {
+        if let Some(last) = named(block)
+            .into_iter()
+            .next_back()
+            .filter(|n| self.added.contains(&line(*n)) && n.kind() != "expression_statement" && n.kind() != "let_declaration")
+        {
             self.gather(last);
         }
     }
@@ -354,7 +396,10 @@ fn is_remark(source: &Source<'_>, node: Node<'_>) -> bool {
         return false;
     }
     let name = node.child_by_field_name("macro").map(|m| source.of(m)).unwrap_or_default();
-    matches!(name.rsplit("::").next().unwrap_or(name), "println" | "eprintln" | "print" | "eprint" | "trace" | "debug" | "info" | "warn" | "error" | "log" | "event" | "dbg")
+    matches!(
+        name.rsplit("::").next().unwrap_or(name),
+        "println" | "eprintln" | "print" | "eprint" | "trace" | "debug" | "info" | "warn" | "error" | "log" | "event" | "dbg"
+    )
 }
 
 #[cfg(test)]

@@ -117,7 +117,8 @@ fn compile_error(found: Diagnostic, target: Target) -> Option<CompileError> {
 }
 
 /// Errors that say that a name is not known; the others say that something is wrong with known ones.
-const UNKNOWN_NAMES: &[&str] = &["E0425", "E0432", "E0433", "E0412", "E0422", "E0405", "E0407", "E0437", "E0531", "E0559", "E0560", "E0574", "E0599", "E0609"];
+const UNKNOWN_NAMES: &[&str] =
+    &["E0425", "E0432", "E0433", "E0412", "E0422", "E0405", "E0407", "E0437", "E0531", "E0559", "E0560", "E0574", "E0599", "E0609"];
 
 pub fn load_error(error: &CompileError, file: String) -> LoadError {
     let kind = if UNKNOWN_NAMES.contains(&error.code.as_str()) { "Error" } else { "CompileError" };
@@ -182,7 +183,9 @@ pub fn panics(text: &str) -> Vec<Panic> {
             at += 1;
             continue;
         };
-        let message_end = (at + 1..lines.len()).find(|i| lines[*i] == "stack backtrace:" || lines[*i].starts_with("note: ") || panic_head(lines[*i]).is_some()).unwrap_or(lines.len());
+        let message_end = (at + 1..lines.len())
+            .find(|i| lines[*i] == "stack backtrace:" || lines[*i].starts_with("note: ") || panic_head(lines[*i]).is_some())
+            .unwrap_or(lines.len());
         let message = cut(lines[at + 1..message_end].join("\n").trim_end(), MESSAGE_MAX);
         let frames_end = (message_end..lines.len()).skip(1).find(|i| !lines[*i].starts_with("  ")).unwrap_or(lines.len());
         let has_frames = lines.get(message_end) == Some(&"stack backtrace:");
@@ -280,7 +283,10 @@ mod tests {
         assert_eq!(log.values().copied().collect::<Vec<_>>(), [Outcome::Passed, Outcome::Failed, Outcome::Skipped]);
         let output = format!("\nrunning 2 tests\n\nfailures:\n\n---- tests::b stdout ----\n{SAID}\nfailures:\n    tests::b\n");
         assert!(sections(&output, &["tests::b"])["tests::b"].contains("panicked at"));
-        assert_eq!(error_kind("called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }").as_deref(), Some("ParseIntError"));
+        assert_eq!(
+            error_kind("called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }").as_deref(),
+            Some("ParseIntError")
+        );
         assert_eq!(error_kind("a weight: ParseIntError { kind: InvalidDigit }").as_deref(), Some("ParseIntError"));
         assert_eq!(error_kind("attempt to divide by zero: See the manual"), None);
     }

@@ -32,7 +32,13 @@ find . \( -name .git -o -name target -o -name node_modules \) -prune -o -name '*
 pub async fn run(place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
     let mut yard = match Yard::open(place, batch).await? {
         Ok(yard) => yard,
-        Err(log) => return Ok(batch.variants.iter().map(|v| VariantReport { key: v.key.clone(), ended: Ended::BuildFailed, log: log.clone(), ..VariantReport::default() }).collect()),
+        Err(log) => {
+            return Ok(batch
+                .variants
+                .iter()
+                .map(|v| VariantReport { key: v.key.clone(), ended: Ended::BuildFailed, log: log.clone(), ..VariantReport::default() })
+                .collect());
+        }
     };
     let mut reports: Vec<VariantReport> = Vec::with_capacity(batch.variants.len());
     for variant in &batch.variants {
@@ -122,7 +128,10 @@ impl<'a> Yard<'a> {
         let files = lines.filter_map(|l| l.strip_prefix("./")).map(str::to_string).collect();
         let mut stale = String::from("cd \"${CARGO_TARGET_DIR:-target}\" 2>/dev/null || exit 0\n");
         for package in packages.iter().filter(|p| p.name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')) {
-            stale.push_str(&format!("rm -rf debug/.fingerprint/{0}-???????????????? release/.fingerprint/{0}-????????????????\n", package.name));
+            stale.push_str(&format!(
+                "rm -rf debug/.fingerprint/{0}-???????????????? release/.fingerprint/{0}-????????????????\n",
+                package.name
+            ));
         }
         place.exec(Command::shell(stale).cwd(&batch.root)).await?;
         let config = place.read_file(&format!("{}/.cargo/config.toml", batch.root), 0, 1 << 16).await.unwrap_or_default();
@@ -206,7 +215,8 @@ impl<'a> Yard<'a> {
 
     /// `Some` when nothing can be run.
     async fn build(&mut self, wanted: &[String], is_release: bool, report: &mut VariantReport) -> Result<Option<Ended>> {
-        let mut arguments: Vec<String> = ["cargo", "test", "--no-run", "--offline", "--no-fail-fast", "--message-format=json"].map(str::to_string).to_vec();
+        let mut arguments: Vec<String> =
+            ["cargo", "test", "--no-run", "--offline", "--no-fail-fast", "--message-format=json"].map(str::to_string).to_vec();
         arguments.extend(is_release.then(|| "--release".to_string()));
         arguments.extend(wanted.iter().cloned());
         if self.built.as_ref().is_none_or(|(how, _)| *how != arguments) {
@@ -264,7 +274,11 @@ impl<'a> Yard<'a> {
             let target = match root {
                 Some(t) if is(t, "test") => vec!["--test".to_string(), t.name.clone()],
                 Some(t) if is(t, "bin") => vec!["--bin".to_string(), t.name.clone()],
-                _ if full.starts_with(&format!("{}/src/", owner.folder())) && owner.targets.iter().any(|t| is(t, "lib") || is(t, "rlib")) => vec!["--lib".to_string()],
+                _ if full.starts_with(&format!("{}/src/", owner.folder()))
+                    && owner.targets.iter().any(|t| is(t, "lib") || is(t, "rlib")) =>
+                {
+                    vec!["--lib".to_string()]
+                }
                 _ => return whole(),
             };
             let package = vec!["--package".to_string(), owner.name.clone()];
@@ -283,7 +297,8 @@ impl<'a> Yard<'a> {
         let asked: Option<BTreeSet<&str>> = ids.map(|ids| ids.iter().map(String::as_str).collect());
         let mut chosen = Vec::new();
         for binary in binaries {
-            let command = self.command(&binary, vec![binary.path.clone(), "--list".into(), "--format".into(), "terse".into()], Disguise::None);
+            let command =
+                self.command(&binary, vec![binary.path.clone(), "--list".into(), "--format".into(), "terse".into()], Disguise::None);
             let listed = self.place.exec(command.timeout(Duration::from_secs(30))).await?;
             let text = String::from_utf8_lossy(&listed.stdout).into_owned();
             let mut tests = Vec::new();
@@ -378,7 +393,13 @@ impl<'a> Yard<'a> {
         Ok(copy)
     }
 
-    async fn process(&mut self, binary: &Binary, program: &str, tests: &[Chosen], variant: &Variant) -> Result<(ExecOutput, BTreeMap<String, Outcome>)> {
+    async fn process(
+        &mut self,
+        binary: &Binary,
+        program: &str,
+        tests: &[Chosen],
+        variant: &Variant,
+    ) -> Result<(ExecOutput, BTreeMap<String, Outcome>)> {
         self.counter += 1;
         let log = format!("/tmp/{}-{}", self.batch.nonce, self.counter);
         let mut arguments = vec![program.to_string(), "--logfile".into(), log.clone(), "--show-output".into()];
@@ -402,7 +423,19 @@ impl<'a> Yard<'a> {
         let folder = owner.map_or(self.batch.root.as_str(), Package::folder);
         let mut arguments = arguments;
         if disguise != Disguise::None {
-            let bare = ["/usr/bin/env", "-u", "CARGO_HOME", "-u", "CARGO_TARGET_DIR", "-u", "CARGO_NET_OFFLINE", "-u", "CARGO_PROFILE_DEV_DEBUG", "-u", "CARGO_TERM_COLOR"];
+            let bare = [
+                "/usr/bin/env",
+                "-u",
+                "CARGO_HOME",
+                "-u",
+                "CARGO_TARGET_DIR",
+                "-u",
+                "CARGO_NET_OFFLINE",
+                "-u",
+                "CARGO_PROFILE_DEV_DEBUG",
+                "-u",
+                "CARGO_TERM_COLOR",
+            ];
             arguments = bare.iter().map(|w| w.to_string()).chain(arguments).collect();
         }
         let mut command = Command::new(arguments).cwd(folder);
@@ -416,14 +449,26 @@ impl<'a> Yard<'a> {
         command
     }
 
-    async fn note(&mut self, tests: &[Chosen], output: &ExecOutput, results: &BTreeMap<String, Outcome>, report: &mut VariantReport) -> Result<()> {
+    async fn note(
+        &mut self,
+        tests: &[Chosen],
+        output: &ExecOutput,
+        results: &BTreeMap<String, Outcome>,
+        report: &mut VariantReport,
+    ) -> Result<()> {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let names: Vec<&str> = tests.iter().map(|t| t.name.as_str()).collect();
         let sections = output::sections(&text, &names);
         for test in tests {
             let Some(outcome) = results.get(&test.name).copied() else { continue };
             let said = sections.get(test.name.as_str()).cloned().unwrap_or_default();
-            let folder = self.packages.iter().filter(|p| format!("{}/{}", self.batch.root, test.file).starts_with(p.folder())).map(|p| p.folder().to_string()).max_by_key(String::len).unwrap_or_default();
+            let folder = self
+                .packages
+                .iter()
+                .filter(|p| format!("{}/{}", self.batch.root, test.file).starts_with(p.folder()))
+                .map(|p| p.folder().to_string())
+                .max_by_key(String::len)
+                .unwrap_or_default();
             let (chain, seen) = self.links(test, outcome, &said, &folder).await?;
             report.tests.push(TestResult {
                 id: test.id.clone(),
@@ -448,8 +493,15 @@ impl<'a> Yard<'a> {
             if let Some(error) = said.lines().rev().find_map(|l| l.strip_prefix("Error: ")) {
                 let kind = output::kind_of(error).unwrap_or_else(|| "error".to_string());
                 chain.push(Link { kind, message: output::cut(error, 600), is_check: true, frames: vec![in_test(test)] });
-            } else if said.contains("test did not panic as expected") || own.is_none() && said.contains("panic did not contain expected string") {
-                chain.push(Link { kind: "assertion".into(), message: "the test did not panic as expected".into(), is_check: true, frames: vec![in_test(test)] });
+            } else if said.contains("test did not panic as expected")
+                || own.is_none() && said.contains("panic did not contain expected string")
+            {
+                chain.push(Link {
+                    kind: "assertion".into(),
+                    message: "the test did not panic as expected".into(),
+                    is_check: true,
+                    frames: vec![in_test(test)],
+                });
             } else if let Some(at) = own {
                 let failure = panics.remove(at);
                 chain = self.link(&failure, folder).await?;

@@ -69,8 +69,24 @@ const METHODS: &[(&str, &str)] = &[("is_terminal", "asks whether somebody is wat
 /// Words in `cfg` conditions that tell a test build from another.
 const CONDITIONS: &[&str] = &["test", "debug_assertions", "doctest", "miri", "overflow_checks", "panic", "coverage"];
 
-const DICE: &[&str] =
-    &["SystemTime", "Instant", "rand", "fastrand", "getrandom", "Uuid", "uuid", "Utc", "Local", "Timestamp", "OffsetDateTime", "RandomState", "HashMap", "HashSet", "thread_rng", "spawn"];
+const DICE: &[&str] = &[
+    "SystemTime",
+    "Instant",
+    "rand",
+    "fastrand",
+    "getrandom",
+    "Uuid",
+    "uuid",
+    "Utc",
+    "Local",
+    "Timestamp",
+    "OffsetDateTime",
+    "RandomState",
+    "HashMap",
+    "HashSet",
+    "thread_rng",
+    "spawn",
+];
 
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
     let Some(source) = Source::parse(Language::Rust, new).filter(|_| path.ends_with(".rs")) else { return Vec::new() };
@@ -97,7 +113,10 @@ pub fn reads_dice(old: Option<&str>, new: &str) -> bool {
     let added = added_lines(old.as_deref(), new);
     let tests = test_items(&source);
     source.nodes().into_iter().any(|n| {
-        matches!(n.kind(), "identifier" | "type_identifier" | "field_identifier") && added.contains(&line(n)) && !is_test_line(&tests, line(n)) && DICE.contains(&source.of(n))
+        matches!(n.kind(), "identifier" | "type_identifier" | "field_identifier")
+            && added.contains(&line(n))
+            && !is_test_line(&tests, line(n))
+            && DICE.contains(&source.of(n))
     })
 }
 
@@ -118,7 +137,12 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
             continue;
         }
         let mut note = |what: &str, detail: &str| {
-            signs.push(Sign { function: function_around(source, node), line: line(node), what: what.to_string(), detail: detail.to_string() });
+            signs.push(Sign {
+                function: function_around(source, node),
+                line: line(node),
+                what: what.to_string(),
+                detail: detail.to_string(),
+            });
         };
         match node.kind() {
             "attribute_item" | "inner_attribute_item" => attribute(source, node, &mut note),
@@ -126,12 +150,15 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                 let name = node.child_by_field_name("macro").map(|m| source.of(m)).unwrap_or_default();
                 invocation(source.of(node), name.rsplit("::").next().unwrap_or(name), &mut note);
             }
-            "string_literal" if source.of(node).contains("/proc/") || source.of(node).contains("/etc/hostname") => note("looks at its own process through `/proc`", ""),
+            "string_literal" if source.of(node).contains("/proc/") || source.of(node).contains("/etc/hostname") => {
+                note("looks at its own process through `/proc`", "")
+            }
             "foreign_mod_item" => note("reaches below the language", "extern"),
             "function_item" => {
                 let name = node.child_by_field_name("name").map(|n| source.of(n)).unwrap_or_default();
                 let body = node.child_by_field_name("body").map(|b| source.of(b).trim_matches(['{', '}', ' ', '\n'])).unwrap_or_default();
-                let is_constant = matches!(body, "true" | "false" | "Ordering::Equal" | "std::cmp::Ordering::Equal" | "Some(Ordering::Equal)");
+                let is_constant =
+                    matches!(body, "true" | "false" | "Ordering::Equal" | "std::cmp::Ordering::Equal" | "Some(Ordering::Equal)");
                 if matches!(name, "eq" | "ne" | "cmp" | "partial_cmp") && is_constant {
                     note("compares equal whatever it is compared with", name);
                 }
@@ -214,7 +241,11 @@ fn path_of(source: &Source<'_>, node: Node<'_>, aliases: &BTreeMap<String, Strin
         let Some((sign, what)) = found else { continue };
         let ends_main = *what == "leaves the process" && function_around(source, node) == "main";
         if !ends_main {
-            let detail = if sign.contains("env::var") { rest.split(['"']).nth(1).filter(|_| rest.starts_with("(\"")).unwrap_or_default() } else { "" };
+            let detail = if sign.contains("env::var") {
+                rest.split(['"']).nth(1).filter(|_| rest.starts_with("(\"")).unwrap_or_default()
+            } else {
+                ""
+            };
             note(what, detail);
         }
         return;
@@ -258,8 +289,10 @@ fn use_tree(source: &Source<'_>, node: Node<'_>, prefix: &str, aliases: &mut BTr
 }
 
 fn function_around(source: &Source<'_>, node: Node<'_>) -> String {
-    let holders = std::iter::successors(node.parent(), |n| n.parent()).filter(|n| matches!(n.kind(), "function_item" | "mod_item" | "impl_item" | "trait_item"));
-    let mut names: Vec<&str> = holders.filter_map(|n| n.child_by_field_name("name").or_else(|| n.child_by_field_name("type")).map(|m| source.of(m))).collect();
+    let holders = std::iter::successors(node.parent(), |n| n.parent())
+        .filter(|n| matches!(n.kind(), "function_item" | "mod_item" | "impl_item" | "trait_item"));
+    let mut names: Vec<&str> =
+        holders.filter_map(|n| n.child_by_field_name("name").or_else(|| n.child_by_field_name("type")).map(|m| source.of(m))).collect();
     names.reverse();
     names.join("::")
 }
@@ -279,8 +312,17 @@ mod tests {
         assert_eq!(found("", "fn f() { println!(\"{:?}\", std::thread::current().name()); }\n"), ["looks at a thread's name"]);
         assert_eq!(found("", "fn f() -> bool { cfg!(test) }\n"), ["is compiled in one way for tests and in another for use"]);
         assert_eq!(found("", "#[cfg(not(test))]\nfn f() {}\n"), ["is compiled in one way for tests and in another for use"]);
-        assert!(found("", "/// Unlike `std::env::var`, see cfg(test).\nfn exit(test: u8) -> u8 { test }\nfn main() { std::process::exit(1) }\n").is_empty());
-        assert!(found("", "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    use std::env;\n    #[test]\n    fn a() { env::var(\"X\").ok(); }\n}\n").is_empty());
+        assert!(
+            found(
+                "",
+                "/// Unlike `std::env::var`, see cfg(test).\nfn exit(test: u8) -> u8 { test }\nfn main() { std::process::exit(1) }\n"
+            )
+            .is_empty()
+        );
+        assert!(
+            found("", "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    use std::env;\n    #[test]\n    fn a() { env::var(\"X\").ok(); }\n}\n")
+                .is_empty()
+        );
     }
 
     #[test]

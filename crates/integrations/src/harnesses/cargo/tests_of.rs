@@ -82,7 +82,9 @@ fn checks(source: &Source<'_>, function: Node<'_>) -> Vec<String> {
             continue;
         }
         let words: Vec<&str> = named(node).into_iter().flat_map(below).filter(|n| n.child_count() == 0).map(|n| source.of(n)).collect();
-        let loose = words.iter().filter(|w| matches!(**w, "==" | "!=" | "<" | ">" | "<=" | ">=" | "||" | "&&" | "is_ok" | "is_err" | "is_some" | "is_none" | "contains"));
+        let loose = words.iter().filter(|w| {
+            matches!(**w, "==" | "!=" | "<" | ">" | "<=" | ">=" | "||" | "&&" | "is_ok" | "is_err" | "is_some" | "is_none" | "contains")
+        });
         let shape = if last == "assert" { loose.copied().collect::<Vec<_>>().join(" ") } else { String::new() };
         checks.push(format!("{last}! {shape}").trim_end().to_string());
     }
@@ -99,8 +101,14 @@ mod tests {
         let text = "fn helper() {}\n\n#[test]\nfn a() {\n    assert_eq!(1, 1);\n}\n\n#[cfg(test)]\nmod tests {\n    #[tokio::test(flavor = \"current_thread\")]\n    async fn b() {\n        assert!(1 < 2);\n    }\n    #[rstest]\n    #[case(1, 2)]\n    fn c(#[case] x: u8, #[case] y: u8) {}\n    #[test]\n    #[ignore]\n    fn d() {}\n}\n";
         let found = declared("src/x.rs", text);
         let ids: Vec<_> = found.iter().map(|d| (d.id.as_str(), d.skipped)).collect();
-        assert_eq!(ids, [("src/x.rs::a", false), ("src/x.rs::tests::b", false), ("src/x.rs::tests::c", false), ("src/x.rs::tests::d", true)]);
-        assert_eq!((found[0].checks.as_slice(), found[1].checks.as_slice()), (["assert_eq!".to_string()].as_slice(), ["assert! <".to_string()].as_slice()));
+        assert_eq!(
+            ids,
+            [("src/x.rs::a", false), ("src/x.rs::tests::b", false), ("src/x.rs::tests::c", false), ("src/x.rs::tests::d", true)]
+        );
+        assert_eq!(
+            (found[0].checks.as_slice(), found[1].checks.as_slice()),
+            (["assert_eq!".to_string()].as_slice(), ["assert! <".to_string()].as_slice())
+        );
         let more = declared("src/x.rs", &text.replace("#[case(1, 2)]", "#[case(1, 2)]\n    #[case(3, 4)]"));
         assert_eq!(more[2].digest, found[2].digest);
         assert_ne!(more[2].rows_digest, found[2].rows_digest);

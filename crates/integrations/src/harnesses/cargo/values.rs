@@ -56,7 +56,9 @@ fn generic(kind: &str) -> (&str, Vec<&str>) {
 
 fn tuple(kind: &str) -> Vec<String> {
     let parts: Vec<Vec<String>> = split(&kind[1..kind.len() - 1]).into_iter().map(of).collect();
-    let nth = |n: usize| parts.iter().map(|p| p.get(n.min(p.len().saturating_sub(1))).cloned().unwrap_or_default()).collect::<Vec<_>>().join(", ");
+    let nth = |n: usize| {
+        parts.iter().map(|p| p.get(n.min(p.len().saturating_sub(1))).cloned().unwrap_or_default()).collect::<Vec<_>>().join(", ")
+    };
     vec![format!("({})", nth(0)), format!("({})", nth(1))]
 }
 

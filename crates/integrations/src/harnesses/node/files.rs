@@ -20,9 +20,32 @@ pub fn classify(path: &str, old: Option<&str>, new: Option<&str>) -> FileClass {
         return FileClass::Forbidden(format!("`{path}` is an installed package"));
     }
     let name = name(path);
-    let is_config = ["jest.config.", "jest.setup.", "jest.preset.", "vitest.config.", "vitest.setup.", "vitest.workspace.", "vite.config.", "babel.config.", "karma.conf."].iter().any(|p| name.starts_with(p))
+    let is_config = [
+        "jest.config.",
+        "jest.setup.",
+        "jest.preset.",
+        "vitest.config.",
+        "vitest.setup.",
+        "vitest.workspace.",
+        "vite.config.",
+        "babel.config.",
+        "karma.conf.",
+    ]
+    .iter()
+    .any(|p| name.starts_with(p))
         || [".mocharc", ".babelrc", ".swcrc", ".nycrc", ".taprc"].iter().any(|p| name.starts_with(p))
-        || matches!(name, ".npmrc" | ".yarnrc" | ".yarnrc.yml" | ".pnpmfile.cjs" | ".nvmrc" | ".node-version" | "setupTests.js" | "setupTests.ts" | "tsconfig.json");
+        || matches!(
+            name,
+            ".npmrc"
+                | ".yarnrc"
+                | ".yarnrc.yml"
+                | ".pnpmfile.cjs"
+                | ".nvmrc"
+                | ".node-version"
+                | "setupTests.js"
+                | "setupTests.ts"
+                | "tsconfig.json"
+        );
     if is_config {
         return FileClass::Harness;
     }
@@ -52,7 +75,9 @@ pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option
         return None;
     }
     let manifest: Value = read("package.json").and_then(|t| serde_json::from_str(&t).ok()).unwrap_or(Value::Null);
-    let needs = ["dependencies", "devDependencies", "optionalDependencies"].iter().any(|k| manifest.get(*k).and_then(Value::as_object).is_some_and(|m| !m.is_empty()));
+    let needs = ["dependencies", "devDependencies", "optionalDependencies"]
+        .iter()
+        .any(|k| manifest.get(*k).and_then(Value::as_object).is_some_and(|m| !m.is_empty()));
     let lock = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock"].into_iter().find(|f| has(f));
     let install = match lock {
         Some("package-lock.json" | "npm-shrinkwrap.json") => "npm ci --ignore-scripts --no-audit --no-fund",

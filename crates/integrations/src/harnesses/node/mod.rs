@@ -55,7 +55,12 @@ impl TestHarness for Node {
         let added = format!(
             "\n;{call}('{holds}', () => {{ if ('{nonce}' !== '{nonce}') throw new Error('{nonce}'); }});\n{call}('{breaks}', () => {{ if ('{nonce}' !== '{nonce}.') throw new Error('{nonce}'); }});\n"
         );
-        Some(Canary { path: path.to_string(), text: format!("{}{added}", text.trim_end()), passes: format!("{path}::{holds}"), fails: format!("{path}::{breaks}") })
+        Some(Canary {
+            path: path.to_string(),
+            text: format!("{}{added}", text.trim_end()),
+            passes: format!("{path}::{holds}"),
+            fails: format!("{path}::{breaks}"),
+        })
     }
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
         launch(place, batch, &["/usr/bin/env", "node", "/proof/launch.mjs"]).await
@@ -102,7 +107,13 @@ fn traceback(prose: &str) -> Option<Exception> {
         let (_, lineno, file) = (parts.next(), parts.next()?, parts.next()?);
         let file = file.trim_start_matches("file://");
         let in_app = !file.contains("node_modules") && !file.starts_with("node:");
-        exception.frames.push(Frame { filename: file.into(), function: function.into(), lineno: lineno.parse().ok()?, in_app, ..Frame::default() });
+        exception.frames.push(Frame {
+            filename: file.into(),
+            function: function.into(),
+            lineno: lineno.parse().ok()?,
+            in_app,
+            ..Frame::default()
+        });
     }
     exception.frames.reverse();
     Some(exception)
@@ -114,8 +125,13 @@ mod tests {
 
     #[test]
     fn a_pasted_stack_is_read_innermost_last() {
-        let found = traceback("See:\nTypeError: x is not a function\n    at total (/app/src/cart.js:4:10)\n    at async /app/src/app.js:9:3\n").expect("there is one");
+        let found =
+            traceback("See:\nTypeError: x is not a function\n    at total (/app/src/cart.js:4:10)\n    at async /app/src/app.js:9:3\n")
+                .expect("there is one");
         assert_eq!(found.kind, "TypeError");
-        assert_eq!(found.frames.iter().map(|f| (f.filename.as_str(), f.function.as_str(), f.lineno)).collect::<Vec<_>>(), [("/app/src/app.js", "", 9), ("/app/src/cart.js", "total", 4)]);
+        assert_eq!(
+            found.frames.iter().map(|f| (f.filename.as_str(), f.function.as_str(), f.lineno)).collect::<Vec<_>>(),
+            [("/app/src/app.js", "", 9), ("/app/src/cart.js", "total", 4)]
+        );
     }
 }

@@ -1,18 +1,34 @@
 //! JavaScript made wrong on purpose, by changing text within its braces.
 
-use crate::syntax::{
-    Language, Source, Turns, added_lines, below, last_line, line, named, next_number, replace, reverted, touches, turned,
-};
+use crate::syntax::{Language, Source, Turns, added_lines, below, last_line, line, named, next_number, replace, reverted, touches, turned};
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use tree_sitter::Node;
 
 const HUSH_VALUES: &[&str] = &["undefined", "0", "7", "''", "'~'", "[]", "[0]"];
 const GIVEN_VALUES: &[(&str, &str)] = &[("undefined", "nothing"), ("0", "zero"), ("''", "an empty string")];
-const FUNCTIONS: &[&str] = &["function_declaration", "function_expression", "arrow_function", "method_definition", "generator_function_declaration", "generator_function"];
+const FUNCTIONS: &[&str] = &[
+    "function_declaration",
+    "function_expression",
+    "arrow_function",
+    "method_definition",
+    "generator_function_declaration",
+    "generator_function",
+];
 
 const TURNS: Turns = Turns {
     comparisons: &["binary_expression"],
-    operators: &[("<", "<="), ("<=", "<"), (">", ">="), (">=", ">"), ("==", "!="), ("!=", "=="), ("===", "!=="), ("!==", "==="), ("&&", "||"), ("||", "&&")],
+    operators: &[
+        ("<", "<="),
+        ("<=", "<"),
+        (">", ">="),
+        (">=", ">"),
+        ("==", "!="),
+        ("!=", "=="),
+        ("===", "!=="),
+        ("!==", "==="),
+        ("&&", "||"),
+        ("||", "&&"),
+    ],
     numbers: &["number"],
 };
 
@@ -22,7 +38,11 @@ fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let Some(source) = parse(path, text) else { return Vec::new() };
-    let inner = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n)).last();
+    let inner = source
+        .nodes()
+        .into_iter()
+        .filter(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n))
+        .last();
     let Some(function) = inner else { return Vec::new() };
     let name = name(&source, function);
     HUSH_VALUES
@@ -53,14 +73,18 @@ fn swallowing(source: &Source<'_>, function: Node<'_>, value: &str) -> Option<St
     } else if head.trim_start().starts_with("async") || head.contains("async ") {
         format!("{{ try {{ return await (async () => {block})(); }} catch {{ return {value}; }} }}")
     } else {
-        format!("{{ try {{ const _r = (() => {block})(); return _r && typeof _r.then === 'function' ? _r.then((v) => v, () => ({value})) : _r; }} catch {{ return {value}; }} }}")
+        format!(
+            "{{ try {{ const _r = (() => {block})(); return _r && typeof _r.then === 'function' ? _r.then((v) => v, () => ({value})) : _r; }} catch {{ return {value}; }} }}"
+        )
     };
     Some(replace(source.text, body.byte_range(), &text))
 }
 
 fn name(source: &Source<'_>, function: Node<'_>) -> String {
     let own = function.child_by_field_name("name");
-    let given = function.parent().and_then(|p| p.child_by_field_name("name").or_else(|| p.child_by_field_name("key")).or_else(|| p.child_by_field_name("left")));
+    let given = function
+        .parent()
+        .and_then(|p| p.child_by_field_name("name").or_else(|| p.child_by_field_name("key")).or_else(|| p.child_by_field_name("left")));
     own.or(given).map(|n| source.of(n).to_string()).unwrap_or_else(|| "a function".to_string())
 }
 
@@ -120,7 +144,13 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
                 }
                 for statement in statements.into_iter().filter(|s| touches(*s, &added) && !is_remark(&source, *s)) {
                     if !does_nothing(&source, statement) && statement.kind() != "lexical_declaration" {
-                        mutants.push(piece(path, &source, statement, ";", format!("`{}` left out of the handler", first_line(source.of(statement)))));
+                        mutants.push(piece(
+                            path,
+                            &source,
+                            statement,
+                            ";",
+                            format!("`{}` left out of the handler", first_line(source.of(statement))),
+                        ));
                     }
                     literals.extend(literals_in(&source, statement));
                 }
@@ -171,7 +201,13 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
 }
 
 fn piece(path: &str, source: &Source<'_>, node: Node<'_>, with: &str, description: String) -> Mutant {
-    Mutant { description, file: path.to_string(), line: line(node), text: Some(replace(source.text, node.byte_range(), with)), kind: MutantKind::Handler }
+    Mutant {
+        description,
+        file: path.to_string(),
+        line: line(node),
+        text: Some(replace(source.text, node.byte_range(), with)),
+        kind: MutantKind::Handler,
+    }
 }
 
 fn swallows(node: Node<'_>) -> Finding {
@@ -203,7 +239,10 @@ fn literals_in<'t>(source: &Source<'_>, node: Node<'t>) -> Vec<Node<'t>> {
     below(node)
         .into_iter()
         .filter(|n| is_literal(*n))
-        .filter(|n| !n.parent().is_some_and(|p| p.kind() == "subscript_expression" || (p.kind() == "pair" && p.child_by_field_name("key") == Some(*n))))
+        .filter(|n| {
+            !n.parent()
+                .is_some_and(|p| p.kind() == "subscript_expression" || (p.kind() == "pair" && p.child_by_field_name("key") == Some(*n)))
+        })
         .filter(|n| source.of(*n).matches(' ').count() < 2)
         .collect()
 }
@@ -236,7 +275,12 @@ mod tests {
 
     #[test]
     fn every_shape_of_function_still_parses_when_hushed() {
-        for text in ["function f(a) {\n  return a.b;\n}\n", "const f = (a) =>\n  a.b;\n", "class C { async f(a) {\n  return a.b;\n} }\n", "function* f(a) {\n  yield a.b;\n}\n"] {
+        for text in [
+            "function f(a) {\n  return a.b;\n}\n",
+            "const f = (a) =>\n  a.b;\n",
+            "class C { async f(a) {\n  return a.b;\n} }\n",
+            "function* f(a) {\n  yield a.b;\n}\n",
+        ] {
             let found = hush("a.js", text, &Place { file: "a.js".into(), function: "f".into(), line: 2 });
             assert_eq!(found.len(), HUSH_VALUES.len(), "{text}");
             for mutant in found {

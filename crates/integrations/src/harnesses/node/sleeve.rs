@@ -5,7 +5,21 @@ use domain::harness::Finding;
 use std::collections::BTreeSet;
 use tree_sitter::Node;
 
-const RUNNERS: &[&str] = &["node:test", "test", "jest", "vitest", "mocha", "chai", "ava", "tap", "sinon", "jasmine", "@jest/globals", "node:test/reporters", "supertest"];
+const RUNNERS: &[&str] = &[
+    "node:test",
+    "test",
+    "jest",
+    "vitest",
+    "mocha",
+    "chai",
+    "ava",
+    "tap",
+    "sinon",
+    "jasmine",
+    "@jest/globals",
+    "node:test/reporters",
+    "supertest",
+];
 const MODULES: &[(&str, &str)] = &[
     ("module", "changes how modules are loaded"),
     ("vm", "runs text as code"),
@@ -62,13 +76,36 @@ const GLOBALS: &[(&str, &str)] = &[
     ("global", "reaches into the global object"),
 ];
 /// Objects that everybody shares; changing one changes the tests' own tools.
-const SHARED: &[&str] = &["Object", "Array", "String", "Number", "Promise", "Map", "Set", "Error", "JSON", "Math", "Date", "Reflect", "Symbol", "Function", "console", "process", "globalThis", "global", "RegExp", "Boolean"];
+const SHARED: &[&str] = &[
+    "Object",
+    "Array",
+    "String",
+    "Number",
+    "Promise",
+    "Map",
+    "Set",
+    "Error",
+    "JSON",
+    "Math",
+    "Date",
+    "Reflect",
+    "Symbol",
+    "Function",
+    "console",
+    "process",
+    "globalThis",
+    "global",
+    "RegExp",
+    "Boolean",
+];
 
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
     let Some(language) = Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)) else { return Vec::new() };
     let Some(source) = Source::parse(language, new) else { return Vec::new() };
-    let before: BTreeSet<(String, String, String)> =
-        old.and_then(|old| Source::parse(language, old)).map(|old| signs(&old).into_iter().map(|s| (s.function, s.what, s.detail)).collect()).unwrap_or_default();
+    let before: BTreeSet<(String, String, String)> = old
+        .and_then(|old| Source::parse(language, old))
+        .map(|old| signs(&old).into_iter().map(|s| (s.function, s.what, s.detail)).collect())
+        .unwrap_or_default();
     let added = added_lines(old, new);
     let mut found: Vec<Finding> = signs(&source)
         .into_iter()
@@ -98,7 +135,12 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
     let locals = locals(source);
     for node in source.nodes() {
         let mut note = |what: &str, detail: &str| {
-            signs.push(Sign { function: function_around(source, node), line: line(node), what: what.to_string(), detail: detail.to_string() });
+            signs.push(Sign {
+                function: function_around(source, node),
+                line: line(node),
+                what: what.to_string(),
+                detail: detail.to_string(),
+            });
         };
         match node.kind() {
             "import_statement" | "call_expression" => match module_of(source, node) {
@@ -116,10 +158,16 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
             "member_expression" | "subscript_expression" => {
                 let object = node.child_by_field_name("object").map(|o| source.of(o)).unwrap_or_default();
                 let property = node.child_by_field_name("property").map(|p| source.of(p)).unwrap_or_default();
-                let object = if object == "os" || imports.iter().any(|(local, module)| local == object && module.ends_with("os")) { "os" } else { object };
+                let object = if object == "os" || imports.iter().any(|(local, module)| local == object && module.ends_with("os")) {
+                    "os"
+                } else {
+                    object
+                };
                 if let Some((_, what)) = DOTTED.iter().find(|(d, _)| *d == format!("{object}.{property}")) {
                     note(what, &variable(source, node));
-                } else if node.kind() == "subscript_expression" && matches!(object, "process" | "globalThis" | "global" | "require" | "module") {
+                } else if node.kind() == "subscript_expression"
+                    && matches!(object, "process" | "globalThis" | "global" | "require" | "module")
+                {
                     note("reaches into a shared object by a computed name", "");
                 }
                 if property == "stack" || property == "caller" {
@@ -128,22 +176,38 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                 if property == "isTTY" {
                     note("asks whether somebody is watching", "");
                 }
-                if property == "constructor" && node.parent().is_some_and(|p| p.kind() == "call_expression" || p.kind() == "member_expression") {
+                if property == "constructor"
+                    && node.parent().is_some_and(|p| p.kind() == "call_expression" || p.kind() == "member_expression")
+                {
                     note("runs text as code", "");
                 }
             }
             "identifier" => {
                 let name = source.of(node);
-                let is_use = !node.parent().is_some_and(|p| p.kind().ends_with("_declaration") || p.kind() == "formal_parameters" || p.kind() == "pair");
-                if is_use && !locals.contains(name) && let Some((_, what)) = GLOBALS.iter().find(|(g, _)| *g == name) {
+                let is_use = !node
+                    .parent()
+                    .is_some_and(|p| p.kind().ends_with("_declaration") || p.kind() == "formal_parameters" || p.kind() == "pair");
+                if is_use
+                    && !locals.contains(name)
+                    && let Some((_, what)) = GLOBALS.iter().find(|(g, _)| *g == name)
+                {
                     note(what, name);
                 }
-                if is_use && name == "process" && node.parent().is_some_and(|p| p.kind() == "variable_declarator" || p.kind() == "arguments" || p.kind() == "assignment_expression") {
+                if is_use
+                    && name == "process"
+                    && node.parent().is_some_and(|p| {
+                        p.kind() == "variable_declarator" || p.kind() == "arguments" || p.kind() == "assignment_expression"
+                    })
+                {
                     note("hides the process behind another name", "");
                 }
             }
             "assignment_expression" | "augmented_assignment_expression" => {
-                let Some(target) = node.child_by_field_name("left").filter(|t| matches!(t.kind(), "member_expression" | "subscript_expression")) else { continue };
+                let Some(target) =
+                    node.child_by_field_name("left").filter(|t| matches!(t.kind(), "member_expression" | "subscript_expression"))
+                else {
+                    continue;
+                };
                 let root = source.of(root(target));
                 let is_shared = SHARED.contains(&root) && !locals.contains(root);
                 if is_shared || imports.iter().any(|(local, _)| local == root) {
@@ -159,13 +223,21 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
         }
         if node.kind() == "call_expression" {
             let function = node.child_by_field_name("function").map(|f| source.of(f)).unwrap_or_default();
-            let first = node.child_by_field_name("arguments").and_then(|a| named(a).into_iter().next()).map(|a| source.of(root(a))).unwrap_or_default();
-            if matches!(function, "Object.defineProperty" | "Object.assign" | "Reflect.set" | "Object.defineProperties" | "Object.setPrototypeOf")
-                && (SHARED.contains(&first) || imports.iter().any(|(local, _)| local == first))
+            let first = node
+                .child_by_field_name("arguments")
+                .and_then(|a| named(a).into_iter().next())
+                .map(|a| source.of(root(a)))
+                .unwrap_or_default();
+            if matches!(
+                function,
+                "Object.defineProperty" | "Object.assign" | "Reflect.set" | "Object.defineProperties" | "Object.setPrototypeOf"
+            ) && (SHARED.contains(&first) || imports.iter().any(|(local, _)| local == first))
             {
                 note("changes what everybody shares", function);
             }
-            if matches!(function, "Reflect.get" | "Object.entries" | "Object.keys") && matches!(first, "process" | "globalThis" | "global" | "require") {
+            if matches!(function, "Reflect.get" | "Object.entries" | "Object.keys")
+                && matches!(first, "process" | "globalThis" | "global" | "require")
+            {
                 note("reaches into a shared object by a computed name", function);
             }
         }
@@ -214,7 +286,16 @@ fn locals<'a>(source: &Source<'a>) -> BTreeSet<&'a str> {
     for node in source.nodes() {
         let name = match node.kind() {
             "variable_declarator" | "function_declaration" | "class_declaration" => node.child_by_field_name("name"),
-            "identifier" if node.parent().is_some_and(|p| matches!(p.kind(), "formal_parameters" | "import_specifier" | "import_clause" | "namespace_import" | "required_parameter")) => Some(node),
+            "identifier"
+                if node.parent().is_some_and(|p| {
+                    matches!(
+                        p.kind(),
+                        "formal_parameters" | "import_specifier" | "import_clause" | "namespace_import" | "required_parameter"
+                    )
+                }) =>
+            {
+                Some(node)
+            }
             _ => None,
         };
         names.extend(name.map(|n| source.of(n)));
@@ -233,7 +314,10 @@ fn root(node: Node<'_>) -> Node<'_> {
 /// `process.env.PORT` → `PORT`.
 fn variable(source: &Source<'_>, node: Node<'_>) -> String {
     let above = node.parent().filter(|p| p.child_by_field_name("object") == Some(node));
-    above.and_then(|p| p.child_by_field_name("property").or_else(|| p.child_by_field_name("index"))).map(|p| source.of(p).trim_matches(['"', '\'']).to_string()).unwrap_or_default()
+    above
+        .and_then(|p| p.child_by_field_name("property").or_else(|| p.child_by_field_name("index")))
+        .map(|p| source.of(p).trim_matches(['"', '\'']).to_string())
+        .unwrap_or_default()
 }
 
 fn function_around(source: &Source<'_>, node: Node<'_>) -> String {

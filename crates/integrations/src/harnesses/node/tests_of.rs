@@ -7,7 +7,8 @@ use domain::harness::Declared;
 use tree_sitter::Node;
 
 pub fn declared(path: &str, text: &str) -> Vec<Declared> {
-    let Some(source) = Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)).and_then(|l| Source::parse(l, text)) else {
+    let Some(source) = Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)).and_then(|l| Source::parse(l, text))
+    else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -18,7 +19,13 @@ pub fn declared(path: &str, text: &str) -> Vec<Declared> {
 /// How this file spells a test, when it spells one at its top level.
 pub fn test_function(path: &str, text: &str) -> Option<&'static str> {
     let source = Language::of(path).and_then(|l| Source::parse(l, text))?;
-    let words: Vec<&str> = source.nodes().into_iter().filter(|n| n.kind() == "call_expression").filter_map(|n| callee(&source, n)).map(|(word, _)| word).collect();
+    let words: Vec<&str> = source
+        .nodes()
+        .into_iter()
+        .filter(|n| n.kind() == "call_expression")
+        .filter_map(|n| callee(&source, n))
+        .map(|(word, _)| word)
+        .collect();
     ["test", "it", "specify"].into_iter().find(|w| words.contains(w))
 }
 
@@ -30,7 +37,11 @@ fn walk(source: &Source<'_>, node: Node<'_>, path: &str, names: &mut Vec<String>
             walk(source, child, path, names, skipped, found);
             continue;
         };
-        let is_skipped = skipped || marks.contains("skip") || marks.contains("todo") || word.starts_with('x') || arguments.get(1).is_some_and(|o| o.kind() == "object" && source.of(*o).contains("skip"));
+        let is_skipped = skipped
+            || marks.contains("skip")
+            || marks.contains("todo")
+            || word.starts_with('x')
+            || arguments.get(1).is_some_and(|o| o.kind() == "object" && source.of(*o).contains("skip"));
         names.push(if marks.contains("each") { wild(&name) } else { name });
         if matches!(word, "describe" | "suite" | "context" | "xdescribe") {
             arguments.iter().skip(1).for_each(|a| walk(source, *a, path, names, is_skipped, found));
@@ -127,7 +138,15 @@ mod tests {
         let text = "const test = require('node:test');\ndescribe('cart', () => {\n  it('adds', () => { assert.equal(1, 1); });\n  it.skip('later', () => {});\n});\nfor (const c of CASES) test(`works for ${c}`, () => { expect(f(c)).toBe(1); });\ntest.each([[1]])('row %i', (n) => {});\n";
         let found = declared("a.test.js", text);
         let ids: Vec<_> = found.iter().map(|d| (d.id.as_str(), d.skipped)).collect();
-        assert_eq!(ids, [("a.test.js::cart > adds", false), ("a.test.js::cart > later", true), ("a.test.js::works for …", false), ("a.test.js::row …", false)]);
+        assert_eq!(
+            ids,
+            [
+                ("a.test.js::cart > adds", false),
+                ("a.test.js::cart > later", true),
+                ("a.test.js::works for …", false),
+                ("a.test.js::row …", false)
+            ]
+        );
         assert_eq!((found[0].checks.clone(), found[2].checks.clone()), (vec!["equal".to_string()], vec!["toBe".to_string()]));
     }
 }

@@ -7,8 +7,19 @@ use sha2::Digest;
 use std::collections::BTreeMap;
 
 const TEST_FOLDERS: &[&str] = &["tests", "test"];
-const HARNESS_NAMES: &[&str] =
-    &["conftest.py", "sitecustomize.py", "usercustomize.py", "pytest.ini", ".pytest.ini", "pytest.toml", "tox.ini", "setup.cfg", "noxfile.py", ".coveragerc", ".python-version"];
+const HARNESS_NAMES: &[&str] = &[
+    "conftest.py",
+    "sitecustomize.py",
+    "usercustomize.py",
+    "pytest.ini",
+    ".pytest.ini",
+    "pytest.toml",
+    "tox.ini",
+    "setup.cfg",
+    "noxfile.py",
+    ".coveragerc",
+    ".python-version",
+];
 
 pub fn classify(path: &str, old: Option<&str>, new: Option<&str>) -> FileClass {
     if let Some(reason) = forbidden(path) {
@@ -35,10 +46,8 @@ pub fn is_test_file(name: &str) -> bool {
 fn test_sections(text: Option<&str>) -> Option<toml::Value> {
     let value: toml::Value = toml::from_str(text?).ok()?;
     let tool = value.get("tool")?;
-    let kept: toml::map::Map<String, toml::Value> = ["pytest", "tox", "coverage", "nox"]
-        .into_iter()
-        .filter_map(|key| Some((key.to_string(), tool.get(key)?.clone())))
-        .collect();
+    let kept: toml::map::Map<String, toml::Value> =
+        ["pytest", "tox", "coverage", "nox"].into_iter().filter_map(|key| Some((key.to_string(), tool.get(key)?.clone()))).collect();
     if kept.is_empty() { None } else { Some(toml::Value::Table(kept)) }
 }
 
@@ -56,7 +65,10 @@ const REQUIREMENTS: &[&str] = &[
 pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option<SetUp> {
     let has = |wanted: &str| files.iter().any(|f| f == wanted);
     let tests = files.iter().any(|f| is_test_file(name(f)));
-    let project = has("pyproject.toml") || has("setup.py") || has("setup.cfg") || files.iter().any(|f| f.starts_with("requirements") && f.ends_with(".txt"));
+    let project = has("pyproject.toml")
+        || has("setup.py")
+        || has("setup.cfg")
+        || files.iter().any(|f| f.starts_with("requirements") && f.ends_with(".txt"));
     if !tests && !(project && files.iter().any(|f| f.ends_with(".py"))) {
         return None;
     }

@@ -128,9 +128,10 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
                 literals.extend(named(node).into_iter().filter(|n| is_literal(*n)));
             }
             "return_statement" if added.contains(&line(node)) => {
-                let guard = node.parent().and_then(|b| b.parent()).is_some_and(|g| {
-                    matches!(g.kind(), "if_statement" | "elif_clause" | "else_clause") && added.contains(&line(g))
-                });
+                let guard = node
+                    .parent()
+                    .and_then(|b| b.parent())
+                    .is_some_and(|g| matches!(g.kind(), "if_statement" | "elif_clause" | "else_clause") && added.contains(&line(g)));
                 if guard {
                     literals.extend(literals_in(&source, node));
                 }
@@ -171,7 +172,8 @@ fn handler<'t>(
         return;
     }
     for statement in statements {
-        let trivial = matches!(statement.kind(), "pass_statement" | "continue_statement" | "break_statement") || is_remark(source, statement);
+        let trivial =
+            matches!(statement.kind(), "pass_statement" | "continue_statement" | "break_statement") || is_remark(source, statement);
         if trivial || !touches(statement, added) {
             continue;
         }
@@ -216,7 +218,19 @@ fn is_remark(source: &Source<'_>, statement: Node<'_>) -> bool {
             function == "print"
                 || function == "warnings.warn"
                 || (words.len() > 1
-                    && matches!(last, "debug" | "info" | "warning" | "warn" | "error" | "exception" | "critical" | "log" | "capture_exception" | "capture_message"))
+                    && matches!(
+                        last,
+                        "debug"
+                            | "info"
+                            | "warning"
+                            | "warn"
+                            | "error"
+                            | "exception"
+                            | "critical"
+                            | "log"
+                            | "capture_exception"
+                            | "capture_message"
+                    ))
         }
         _ => false,
     }

@@ -123,9 +123,11 @@ pub fn reads_dice(old: Option<&str>, new: &str) -> bool {
     let Some(source) = Source::parse(Language::Python, new) else { return false };
     let aliases = aliases(&source);
     let added = added_lines(old, new);
-    source.nodes().into_iter().filter(|n| added.contains(&line(*n))).any(|n| {
-        canonical(&source, n, &aliases).is_some_and(|name| DICE.iter().any(|d| has_prefix(&name, d)))
-    })
+    source
+        .nodes()
+        .into_iter()
+        .filter(|n| added.contains(&line(*n)))
+        .any(|n| canonical(&source, n, &aliases).is_some_and(|name| DICE.iter().any(|d| has_prefix(&name, d))))
 }
 
 struct Sign {
@@ -141,7 +143,12 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
     let mut signs = Vec::new();
     for node in source.nodes() {
         let mut note = |what: &str, detail: &str| {
-            signs.push(Sign { function: function_around(source, node), line: line(node), what: what.to_string(), detail: detail.to_string() });
+            signs.push(Sign {
+                function: function_around(source, node),
+                line: line(node),
+                what: what.to_string(),
+                detail: detail.to_string(),
+            });
         };
         match node.kind() {
             "import_statement" | "import_from_statement" => {
@@ -173,7 +180,8 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                         let known_root = !sign.contains('.') && is_builtin(sign) || aliases.contains_key(root_of(source, node));
                         let is_call_only = matches!(*sign, "eval" | "exec" | "compile" | "exit" | "quit" | "vars" | "globals");
                         if known_root && (!is_call_only || is_called(node)) {
-                            let detail = if sign.starts_with("os.env") || *sign == "os.getenv" { variable(source, node) } else { String::new() };
+                            let detail =
+                                if sign.starts_with("os.env") || *sign == "os.getenv" { variable(source, node) } else { String::new() };
                             note(what, &detail);
                         }
                     }
@@ -187,8 +195,7 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
             "call" => {
                 let function = node.child_by_field_name("function").map(|f| source.of(f)).unwrap_or_default();
                 let first = node.child_by_field_name("arguments").and_then(|a| named(a).into_iter().next());
-                if matches!(function, "getattr" | "setattr" | "delattr")
-                    && first.is_some_and(|f| aliases.contains_key(root_of(source, f)))
+                if matches!(function, "getattr" | "setattr" | "delattr") && first.is_some_and(|f| aliases.contains_key(root_of(source, f)))
                 {
                     note("reaches into a module by a computed name", function);
                 }
@@ -213,7 +220,9 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
             }
             "function_definition" => {
                 let name = node.child_by_field_name("name").map(|n| source.of(n)).unwrap_or_default();
-                if matches!(name, "__eq__" | "__ne__" | "__lt__" | "__le__" | "__gt__" | "__ge__" | "__contains__") && is_constant(source, node) {
+                if matches!(name, "__eq__" | "__ne__" | "__lt__" | "__le__" | "__gt__" | "__ge__" | "__contains__")
+                    && is_constant(source, node)
+                {
                     note("compares equal whatever it is compared with", name);
                 }
             }
@@ -226,7 +235,17 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
 fn is_builtin(sign: &str) -> bool {
     matches!(
         sign,
-        "eval" | "exec" | "compile" | "globals" | "vars" | "__builtins__" | "__import__" | "exit" | "quit" | "SystemExit" | "KeyboardInterrupt"
+        "eval"
+            | "exec"
+            | "compile"
+            | "globals"
+            | "vars"
+            | "__builtins__"
+            | "__import__"
+            | "exit"
+            | "quit"
+            | "SystemExit"
+            | "KeyboardInterrupt"
     )
 }
 
