@@ -11,5 +11,6 @@ mod doors {
     mod events;
     mod kill_dash_nine;
     mod life;
+    mod watch;
     mod wrong_input;
 }

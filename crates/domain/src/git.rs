@@ -99,6 +99,8 @@ pub trait GitHost: Send + Sync {
     /// Moves a branch; with `expect` only from that commit (`None` inside means "must not exist").
     async fn set_branch(&self, repository: RepositoryId, branch: &str, to: &Commit, expect: Option<Option<&Commit>>) -> Result<()>;
     async fn delete_branch(&self, repository: RepositoryId, branch: &str) -> Result<()>;
+    /// Whether `ancestor` is the commit itself or part of its history.
+    async fn contains(&self, repository: RepositoryId, commit: &Commit, ancestor: &Commit) -> Result<bool>;
     /// Merges `commit` into the branch with a merge commit, all or nothing. `Conflict` names the files.
     async fn merge(&self, repository: RepositoryId, branch: &str, commit: &Commit, message: &str, author: &Signature) -> Result<Commit>;
     /// Smart HTTP for people: runs the backend for `GET info/refs?service=…`, `POST git-upload-pack`, `POST git-receive-pack`.

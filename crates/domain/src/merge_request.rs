@@ -67,6 +67,10 @@ pub struct Decisions {
     pub merged_by: Option<UserId>,
     pub merged_at: Option<Timestamp>,
     pub merge_commit: Option<Commit>,
+    /// Releases that can't hold the fix: seen crashing before the merge, or made of a commit without it.
+    pub releases_without_fix: Vec<String>,
+    /// The fault came back although this was merged.
+    pub recurrence: Option<Recurrence>,
     pub overridden: Option<Override>,
     pub reviewed: Vec<String>,
     pub comments: Vec<Comment>,
@@ -79,6 +83,13 @@ pub struct Override {
     pub at: Timestamp,
     /// Only for this very patch.
     pub commit: Commit,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recurrence {
+    pub at: Timestamp,
+    /// Empty when the alert named none.
+    pub release: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod merge_requests;
 pub mod prompt;
 pub mod proof;
 pub mod quotas;
+pub mod releases;
 pub mod repositories;
 pub mod requests;
 pub mod runs;

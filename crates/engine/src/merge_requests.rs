@@ -2,6 +2,7 @@
 //!
 //! `runs::propose` opens and updates merge requests; nothing here makes one.
 
+use crate::incidents::recurrence;
 use crate::{Engine, events, repositories, requests, runs, workspaces};
 use domain::account::User;
 use domain::evidence::Verdict;
@@ -127,6 +128,9 @@ pub async fn merge(engine: &Engine, user: &User, id: MergeRequestId) -> Result<(
     now.decisions.merged_by = Some(user.id);
     now.decisions.merged_at = Some(engine.now());
     now.decisions.merge_commit = Some(merge_commit.clone());
+    if let Some(incident) = now.incident {
+        now.decisions.releases_without_fix = recurrence::releases_until_now(&mut tx, incident).await?;
+    }
     save(engine, &mut tx, &mut now).await?;
     stop_follow_ups(engine, &mut tx, now.request).await?;
     let request = store::requests::get(&mut tx, now.request).await?;

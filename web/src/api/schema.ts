@@ -1523,6 +1523,9 @@ export interface components {
             approved_at?: components["schemas"]["Stamp"] | null;
             merged_at?: components["schemas"]["Stamp"] | null;
             merge_commit?: string | null;
+            recurred_at?: components["schemas"]["Stamp"] | null;
+            /** @description The release that it was seen in; null when the alert named none. */
+            recurred_in?: string | null;
             override?: components["schemas"]["MergeRequestOverride"] | null;
             /** @description Whether it can be merged once it is approved. */
             can_merge: boolean;

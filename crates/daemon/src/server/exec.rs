@@ -261,6 +261,10 @@ unsafe fn become_leader(plan: &Plan, pipes: &Pipes, cwd: i32) -> ! {
         libc::dup2(pipes.stdin.0.as_raw_fd(), 0);
         libc::dup2(pipes.stdout.1.as_raw_fd(), 1);
         libc::dup2(pipes.stderr.1.as_raw_fd(), 2);
+        // Whoever started the server may have left signals ignored (nohup does), and a program can't trap those.
+        for signal in 1..=libc::SIGRTMAX() {
+            libc::signal(signal, libc::SIG_DFL);
+        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());

@@ -1,6 +1,6 @@
 //! How alerts change incidents. Everything here happens in one transaction for a whole group of alerts.
 
-use super::decision;
+use super::{decision, recurrence};
 use crate::{Engine, scrub};
 use domain::alert::Alert;
 use domain::incident::{self, Incident, IncidentState};
@@ -24,7 +24,8 @@ pub struct Arrival<'a> {
 struct Touched {
     incident: Incident,
     is_new: bool,
-    has_regressed: bool,
+    /// Releases that it was seen in while it counted as resolved.
+    seen_again_in: Vec<String>,
     /// Places in the group, oldest first.
     arrivals: Vec<usize>,
     /// Users of this group that are counted already.
@@ -65,7 +66,7 @@ pub async fn take_in(engine: &Engine, tx: &mut store::Tx, arrivals: &[Arrival<'_
 /// The incident as it was, or a new one, stored so that users and events can refer to it.
 async fn open(engine: &Engine, tx: &mut store::Tx, source: &Source, fingerprint: &str, alert: &Alert, now: Timestamp) -> Result<Touched> {
     if let Some(incident) = store::incidents::find(tx, source.id, fingerprint).await? {
-        return Ok(Touched { incident, is_new: false, has_regressed: false, arrivals: Vec::new(), users: HashSet::new() });
+        return Ok(Touched { incident, is_new: false, seen_again_in: Vec::new(), arrivals: Vec::new(), users: HashSet::new() });
     }
     let incident = Incident {
         id: engine.clock.fresh(),
@@ -92,7 +93,7 @@ async fn open(engine: &Engine, tx: &mut store::Tx, source: &Source, fingerprint:
         updated_at: now,
     };
     store::incidents::create(tx, &incident).await?;
-    Ok(Touched { incident, is_new: true, has_regressed: false, arrivals: Vec::new(), users: HashSet::new() })
+    Ok(Touched { incident, is_new: true, seen_again_in: Vec::new(), arrivals: Vec::new(), users: HashSet::new() })
 }
 
 async fn count(tx: &mut store::Tx, one: &mut Touched, place: usize, alert: &Alert, now: Timestamp) -> Result<()> {
@@ -104,9 +105,8 @@ async fn count(tx: &mut store::Tx, one: &mut Touched, place: usize, alert: &Aler
     {
         one.incident.users_seen = store::incidents::count_user(tx, one.incident.id, user).await?;
     }
-    if one.incident.state == IncidentState::Resolved {
-        one.incident.state = IncidentState::Regressed;
-        one.has_regressed = true;
+    if one.incident.state == IncidentState::Resolved && !one.seen_again_in.contains(&alert.release) {
+        one.seen_again_in.push(alert.release.clone());
     }
     Ok(())
 }
@@ -120,7 +120,7 @@ async fn settle(
     arrivals: &[Arrival<'_>],
     now: Timestamp,
 ) -> Result<()> {
-    let Touched { mut incident, is_new, has_regressed, arrivals: places, users: _ } = one;
+    let Touched { mut incident, is_new, seen_again_in, arrivals: places, users: _ } = one;
     for place in &places[places.len().saturating_sub(EVENTS_PER_INCIDENT_MAX)..] {
         let alert = arrivals[*place].alert.clone();
         let event = AlertEvent { id: engine.clock.fresh(), incident: incident.id, received_at: now, alert };
@@ -133,6 +133,12 @@ async fn settle(
         incident.environment = newest.environment.clone();
     }
     incident.updated_at = now;
+    let mut has_regressed = false;
+    for release in seen_again_in {
+        if incident.state == IncidentState::Resolved {
+            has_regressed = recurrence::seen(engine, tx, &mut incident, &release).await?;
+        }
+    }
     if is_new || has_regressed || decision::may_reconsider(&incident) {
         decision::decide(engine, tx, &mut incident, source).await?;
     }

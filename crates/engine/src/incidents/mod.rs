@@ -6,6 +6,7 @@
 mod decision;
 mod grouping;
 pub mod intake;
+pub mod recurrence;
 
 use crate::{Engine, requests, workspaces};
 use domain::incident::{Incident, IncidentState};

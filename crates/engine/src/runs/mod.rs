@@ -275,6 +275,18 @@ pub(crate) async fn start_watching(engine: &Engine, tx: &mut store::Tx, id: RunI
     Ok(())
 }
 
+/// The fault that this run was to mend was seen again.
+pub(crate) async fn end_watching(engine: &Engine, tx: &mut store::Tx, id: RunId, summary: String) -> Result<()> {
+    let mut run = store::runs::get(tx, id).await?;
+    if let Some(step) = run.record.steps.iter_mut().find(|s| s.name == Step::Watch) {
+        step.state = StepState::Failed;
+        step.finished_at = Some(engine.now());
+        step.summary = summary;
+        store::runs::update(tx, &run).await?;
+    }
+    Ok(())
+}
+
 /// Moves the request's state where its machine allows; a request that went on already stays as it is.
 pub(crate) async fn settle_request(engine: &Engine, tx: &mut store::Tx, mut request: Request, next: RequestState) -> Result<()> {
     if request.state.may_become(next) && request.state != next {

@@ -4,6 +4,7 @@
 
 use super::drive::Work;
 use crate::layers::{Built, Layer, Watcher, Workshop};
+use crate::releases;
 use async_trait::async_trait;
 use domain::git::Commit;
 use domain::harness::{FileClass, TestHarness};
@@ -89,14 +90,10 @@ async fn base_commit(work: &Work) -> Result<Commit> {
         return Ok(commit.clone());
     }
     let git = &work.engine.git;
-    if let Some(release) = work.alert().map(|a| a.release.rsplit(['@', '+']).next().unwrap_or_default().to_string())
-        && Commit::parse(&release).is_ok()
+    if let Some(alert) = work.alert()
+        && let Some(commit) = releases::commit(git.as_ref(), work.repository.id, &alert.release).await?
     {
-        match git.resolve(work.repository.id, &release).await {
-            Ok(commit) => return Ok(commit),
-            Err(error) if error.kind == Kind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        return Ok(commit);
     }
     git.resolve(work.repository.id, &work.repository.default_branch).await.map_err(|error| match error.kind {
         Kind::NotFound => Error::conflict(format!(

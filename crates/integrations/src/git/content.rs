@@ -32,6 +32,15 @@ pub async fn resolve(git: &Git, repository: RepositoryId, reference: &str) -> Re
     found.unwrap_or_else(|| Err(Error::not_found(format!("the repository has no branch, tag or commit `{}`", shown(reference)))))
 }
 
+pub async fn contains(git: &Git, repository: RepositoryId, commit: &Commit, ancestor: &Commit) -> Result<bool> {
+    let output = git.run(repository, Call::git(["merge-base", "--is-ancestor", ancestor.as_str(), commit.as_str()])).await?;
+    match output.code {
+        0 => Ok(true),
+        1 => Ok(false),
+        _ => output.checked("compare two commits").map(|_| false),
+    }
+}
+
 pub async fn file(git: &Git, repository: RepositoryId, commit: &Commit, path: &str) -> Result<Option<Bytes>> {
     check_path(path)?;
     let call = Call::git(["cat-file", "--batch", "-z"]).stdin(format!("{commit}:{path}\0"));

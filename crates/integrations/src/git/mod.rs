@@ -112,6 +112,9 @@ impl GitHost for Git {
     async fn delete_branch(&self, repository: RepositoryId, branch: &str) -> Result<()> {
         commits::delete_branch(self, repository, branch).await
     }
+    async fn contains(&self, repository: RepositoryId, commit: &Commit, ancestor: &Commit) -> Result<bool> {
+        content::contains(self, repository, commit, ancestor).await
+    }
     async fn merge(&self, repository: RepositoryId, branch: &str, commit: &Commit, message: &str, author: &Signature) -> Result<Commit> {
         commits::merge(self, repository, branch, commit, message, author).await
     }

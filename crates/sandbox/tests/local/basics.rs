@@ -99,6 +99,16 @@ async fn a_dialogue_goes_back_and_forth() {
     assert_eq!(process.control.wait().await.unwrap().code, 9);
 }
 
+/// As under `nohup`: what is ignored is inherited, and a program can't trap it any more.
+#[test]
+fn signals_that_the_server_ignores_work_inside() {
+    let line = "trap '' HUP INT QUIT TERM; exec timeout -s KILL 60 \"$0\" --exact basics::a_dialogue_goes_back_and_forth";
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new("/bin/sh").args(["-c", line]).arg(program).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
 #[tokio::test]
 async fn a_timeout_takes_the_whole_tree_within_a_second() {
     let ground = ground();

@@ -87,6 +87,10 @@ pub struct MergeRequestView {
     pub approved_at: Option<Stamp>,
     pub merged_at: Option<Stamp>,
     pub merge_commit: Option<String>,
+    /// When the fault was seen again although this was merged.
+    pub recurred_at: Option<Stamp>,
+    /// The release that it was seen in; null when the alert named none.
+    pub recurred_in: Option<String>,
     #[serde(rename = "override")]
     pub overridden: Option<OverrideView>,
     /// Whether it can be merged once it is approved.
@@ -156,6 +160,8 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         merged_by: _,
         merged_at,
         merge_commit,
+        releases_without_fix: _,
+        recurrence,
         overridden,
         reviewed,
         comments,
@@ -202,6 +208,8 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         approved_at: approved_at.filter(|_| is_approved).map(Stamp),
         merged_at: merged_at.map(Stamp),
         merge_commit: merge_commit.map(|commit| commit.to_string()),
+        recurred_at: recurrence.as_ref().map(|r| Stamp(r.at)),
+        recurred_in: recurrence.map(|r| r.release).filter(|release| !release.is_empty()),
         overridden,
         can_merge: obstacle.is_none(),
         cannot_merge_reason: obstacle,

@@ -1,0 +1,105 @@
+//! After the merge: the same fault is seen again, in releases with and without the fix.
+
+use super::house::{House, recording, skipped};
+use serde_json::{Value, json};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const CRASH: &[u8] = include_bytes!("../../../integrations/tests/fixtures/sentry-python-2.75.0.envelope");
+const FIRST_RELEASE: &str = "checkout-service@4.18.2";
+
+struct Source {
+    envelopes: String,
+    key: String,
+    sent: u32,
+}
+
+impl Source {
+    fn new(house: &House) -> Source {
+        let body = json!({"name": "Checkout", "kind": "sentry_sdk", "workspace_uid": house.workspace, "repository_id": house.link, "automatic_runs": true});
+        let answer = house.post("/api/alert-sources/", &body);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let source = answer.json();
+        let dsn = source["dsn"].as_str().expect("a DSN");
+        let key = dsn.split_once("://").and_then(|(_, rest)| rest.split_once('@')).expect("a key").0.to_string();
+        Source { envelopes: format!("/api/{}/envelope/", source["project_number"]), key, sent: 0 }
+    }
+
+    /// The recorded crash of the example, as a new event.
+    fn crash(&mut self, house: &House, release: &str) {
+        self.sent += 1;
+        let id = format!("{:032x}", self.sent);
+        let mut event: Value = serde_json::from_slice(CRASH.splitn(3, |b| *b == b'\n').nth(2).expect("an event")).expect("JSON");
+        event["event_id"] = json!(id);
+        event["release"] = json!(release);
+        let envelope = format!("{{\"event_id\":\"{id}\"}}\n{{\"type\":\"event\"}}\n{event}\n");
+        let auth = format!("Sentry sentry_key={}", self.key);
+        let answer = house.send("POST", &self.envelopes, &[("X-Sentry-Auth", &auth)], Some(envelope.as_bytes()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+fn incident(house: &House) -> Value {
+    let all = house.get("/api/incidents/").json();
+    assert_eq!(all.as_array().map(Vec::len), Some(1), "{all:#}");
+    all[0].clone()
+}
+
+/// The first that was made: a new run on a fault that came back makes another.
+fn merge_request(house: &House) -> Value {
+    house.get("/api/merge-requests/").json().as_array().and_then(|all| all.last()).expect("a merge request").clone()
+}
+
+/// Until no job is left: then whatever a crash meant has been decided.
+fn settled(house: &House) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let metrics = house.get("/metrics").text();
+        let busy = |line: &&str| {
+            ["astraforge_jobs_due ", "astraforge_jobs_running "].iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0")
+        };
+        if !metrics.lines().any(|line| busy(&line)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "jobs are still at work:\n{metrics}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_recurrence_counts_only_in_a_release_that_holds_the_fix() {
+    let Some(house) = House::warm(&recording(&[])) else { return skipped("watch after the merge") };
+    let mut source = Source::new(&house);
+    source.crash(&house, FIRST_RELEASE);
+    let request = incident(&house)["run"]["request_id"].as_str().expect("a run started by itself").to_string();
+    house.expect_proven(&request);
+    let id = merge_request(&house)["id"].as_str().expect("an id").to_string();
+    for act in ["approve", "merge"] {
+        let answer = house.post(&format!("/api/merge-requests/{id}/{act}/"), &json!({}));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(incident(&house)["state"], "resolved");
+
+    // The old release is still deployed somewhere, and so is another whose commit lacks the merge.
+    let merged = merge_request(&house);
+    let old_commit = merged["base_commit"].as_str().expect("a commit").to_string();
+    for release in [FIRST_RELEASE, &old_commit, &old_commit] {
+        source.crash(&house, release);
+        settled(&house);
+    }
+    let one = incident(&house);
+    assert_eq!((&one["state"], &one["times_seen"]), (&json!("resolved"), &json!(4)), "{one:#}");
+    assert_eq!(merge_request(&house)["recurred_at"], Value::Null);
+
+    let fixed = merged["merge_commit"].as_str().expect("a commit");
+    source.crash(&house, fixed);
+    settled(&house);
+    let recurred = merge_request(&house);
+    assert_eq!(recurred["recurred_in"], json!(fixed), "{recurred:#}");
+    assert!(recurred["recurred_at"].is_string());
+    let one = incident(&house);
+    assert_ne!(one["state"], "resolved");
+    assert_ne!(one["run"]["request_id"], json!(request), "the source starts runs by itself, so a new one works on it");
+    let events = house.expect_whole_log(&request);
+    assert!(events.iter().any(|e| e["action"] == "recurred"), "{events:#?}");
+}
