@@ -48,6 +48,17 @@ pub enum Import {
     Url(String),
 }
 
+/// Who wrote a line as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LineChange {
+    pub path: String,
+    pub line: u32,
+    pub commit: Commit,
+    pub author: String,
+    pub at: Timestamp,
+    pub subject: String,
+}
+
 #[derive(Clone, Debug)]
 pub struct Signature {
     pub name: String,
@@ -94,6 +105,8 @@ pub trait GitHost: Send + Sync {
     ) -> Result<Commit>;
     /// What differs, with whole old and new contents.
     async fn changes(&self, repository: RepositoryId, from: &Commit, to: &Commit) -> Result<Vec<FileChange>>;
+    /// The commit that last changed this line of the file; `None` when the file has no such line.
+    async fn last_change(&self, repository: RepositoryId, commit: &Commit, path: &str, line: u32) -> Result<Option<LineChange>>;
     /// A unified diff with git headers and three lines of context, binary files as `GIT binary patch`.
     async fn diff(&self, repository: RepositoryId, from: &Commit, to: &Commit) -> Result<Bytes>;
     /// Moves a branch; with `expect` only from that commit (`None` inside means "must not exist").

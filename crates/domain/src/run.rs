@@ -1,7 +1,7 @@
 //! One attempt at a request: its status, its steps and what came of it.
 
 use crate::evidence::{RuleResult, TestRow, Verdict, WrongVersion};
-use crate::git::Commit;
+use crate::git::{Commit, LineChange};
 use crate::sandbox::Guarantee;
 use crate::usage::Usage;
 use crate::{IncidentId, RequestId, RunId, Timestamp, WorkspaceId};
@@ -127,6 +127,8 @@ pub struct RunRecord {
     pub is_follow_up: bool,
     pub base_branch: String,
     pub base_commit: Option<Commit>,
+    /// Who last changed the line that crashed, as of the base.
+    pub suspect: Option<LineChange>,
     /// How the repository's tools are set up, once prepared; its digest names the layer.
     pub set_up: Option<crate::harness::SetUp>,
     /// The agent's patch as `git diff --binary`, as it left the sandbox.
@@ -145,6 +147,8 @@ pub struct RunRecord {
     pub other_tests: Option<OtherTests>,
     pub bundle_digest: Option<String>,
     pub guarantees: Vec<Guarantee>,
+    /// The provisioner that made the agent's sandbox; empty before.
+    pub sandbox_mode: String,
     pub egress: Vec<crate::egress::EgressDecision>,
     pub usage: Usage,
     pub reports: serde_json::Map<String, serde_json::Value>,

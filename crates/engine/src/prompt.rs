@@ -3,13 +3,20 @@
 //! Text from outside is fenced with a nonce and named as data, so that a stack trace can't give orders.
 
 use domain::alert::{Alert, Exception, Frame};
+use domain::git::LineChange;
 use domain::limits;
+use domain::merge_request::MergeRequest;
 use domain::request::{ChatMessage, Request, RequestKind};
+use domain::run::Run;
 use std::fmt::Write;
 
 pub struct Brief<'a> {
     pub request: &'a Request,
     pub alert: Option<&'a Alert>,
+    /// Who last changed the line that crashed.
+    pub suspect: Option<&'a LineChange>,
+    /// What was tried on the same fault before.
+    pub earlier: &'a [Attempt],
     /// The conversation so far, oldest first.
     pub messages: &'a [ChatMessage],
     pub language: &'a str,
@@ -21,6 +28,15 @@ pub struct Brief<'a> {
     pub mend: Option<&'a str>,
 }
 
+/// An ended run of another request about the same fault.
+pub struct Attempt {
+    pub run: Run,
+    pub merge_request: Option<MergeRequest>,
+}
+
+/// More earlier attempts than this only distract.
+pub const ATTEMPTS_MAX: usize = 3;
+
 pub fn of(brief: &Brief<'_>) -> String {
     let mut out = String::new();
     task(&mut out, brief);
@@ -28,7 +44,16 @@ pub fn of(brief: &Brief<'_>) -> String {
         out.push('\n');
         let mut data = String::new();
         describe(&mut data, alert);
+        if let Some(LineChange { path, line, commit, author, at, subject }) = brief.suspect {
+            let day = at.strftime("%Y-%m-%d");
+            let _ = writeln!(data, "\nsuspect commit: {} by {author} on {day} last changed {path}:{line}: {subject}", commit.short());
+        }
         fence(&mut out, "alert", brief.nonce, &data);
+    }
+    if !brief.earlier.is_empty() {
+        let data: String = brief.earlier.iter().map(attempt).collect();
+        out.push_str("\n## What was tried before\n\nThe same fault had these runs. What did not hold then will not hold now.\n");
+        fence(&mut out, "earlier runs", brief.nonce, &data);
     }
     if brief.messages.len() > 1 || brief.has_earlier_patch {
         conversation(&mut out, brief);
@@ -87,6 +112,25 @@ fn counting_test(out: &mut String, brief: &Brief<'_>) {
          - Leave existing tests, test configuration and CI files as they are.\n\
          - Product code must not know that it is being tested.\n",
     );
+}
+
+fn attempt(attempt: &Attempt) -> String {
+    let Attempt { run, merge_request } = attempt;
+    let outcome = run.verdict.map_or(run.status.word(), |verdict| verdict.word()).replace('_', " ");
+    let mut out = format!("run {}: {outcome}", run.number);
+    if let Some(merge_request) = merge_request {
+        let _ = write!(out, ", merge request !{} {}", merge_request.number, merge_request.status.word().to_lowercase());
+        if merge_request.decisions.recurrence.is_some() {
+            out.push_str(", and the fault came back after it");
+        }
+    }
+    out.push('\n');
+    for (name, text) in [("why", &run.record.why), ("what changed", &run.record.what_changed), ("error", &run.error)] {
+        if !text.is_empty() {
+            let _ = writeln!(out, "  {name}: {}", limited(text, 1_000));
+        }
+    }
+    out
 }
 
 /// The alert in sections, newest frame first, the suspect line marked.

@@ -75,6 +75,12 @@ async fn imports_resolve_and_check_out() {
     place.terminate().await.expect("gone");
     assert_eq!(git(&clone, &["log", "--format=%s"]), "first\n");
 
+    let change = house.git.last_change(id, &tip, "src/app.py", 2).await.expect("an answer").expect("the line is there");
+    assert_eq!((change.commit, change.author.as_str(), change.subject.as_str()), (tip.clone(), "Test", "first"));
+    for (path, line) in [("src/app.py", 999), ("src/none.py", 1)] {
+        assert_eq!(house.git.last_change(id, &tip, path, line).await.expect("an answer"), None, "{path}:{line}");
+    }
+
     // What was asked for lately stays; what nobody asked for since goes.
     let now = Timestamp::now();
     house.git.tidy(id, now - SignedDuration::from_hours(1)).await.expect("tidied");

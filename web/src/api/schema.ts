@@ -1716,6 +1716,7 @@ export interface components {
             bundle_digest?: string | null;
             key_id?: string | null;
             base_commit?: string | null;
+            suspect?: components["schemas"]["Suspect"] | null;
             patch_commit?: string | null;
             base_branch: string;
             branch: string;
@@ -1856,6 +1857,16 @@ export interface components {
             merges: number;
             /** Format: int64 */
             sandboxes: number;
+        };
+        /** @description The commit that a crashing line was last changed in. */
+        Suspect: {
+            path: string;
+            /** Format: int32 */
+            line: number;
+            commit: string;
+            author: string;
+            at: components["schemas"]["Stamp00"];
+            subject: string;
         };
         System: {
             version: string;

@@ -64,7 +64,7 @@ fn last_part(name: &str) -> &str {
 }
 
 /// One path ends with the other, on whole components: releases live in other folders than checkouts.
-fn same_file(a: &str, b: &str) -> bool {
+pub fn same_file(a: &str, b: &str) -> bool {
     let clean = |p: &str| p.trim_start_matches("./").trim_start_matches("app:///").trim_start_matches("file://").to_string();
     let (a, b) = (clean(a), clean(b));
     let ends = |long: &str, short: &str| long == short || long.ends_with(&format!("/{short}"));

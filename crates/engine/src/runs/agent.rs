@@ -74,6 +74,7 @@ async fn create_sandbox(work: &mut Work, base: &Commit) -> Result<Arc<dyn Sandbo
     };
     let sandbox = work.provisioner.create(spec).await?;
     work.run.record.guarantees = sandbox.guarantees();
+    work.run.record.sandbox_mode = work.provisioner.id().to_string();
     work.log.status("workspace", format!("{} is ready; the repository is at {}", sandbox.reference(), base.short())).await;
     Ok(sandbox)
 }
@@ -82,7 +83,7 @@ async fn turn_in(work: &mut Work, sandbox: &Arc<dyn Sandbox>, base: &Commit) -> 
     apply_earlier(work, sandbox).await?;
     let executor = work.engine.executor(&work.run.executor)?;
     let token = llm::issue(&work.engine, work.run.id, sandbox.id(), sandbox.epoch()).await?;
-    let prompt = brief(work);
+    let prompt = brief(work, &earlier(work).await?);
     let (sender, receiver) = mpsc::channel(256);
     let turn = Turn {
         sandbox: sandbox.clone(),
@@ -129,11 +130,26 @@ async fn apply_earlier(work: &Work, sandbox: &Arc<dyn Sandbox>) -> Result<()> {
     Ok(())
 }
 
-fn brief(work: &Work) -> String {
+/// What was tried on the same fault before, newest first, without this request's own runs.
+async fn earlier(work: &Work) -> Result<Vec<prompt::Attempt>> {
+    let Some(incident) = work.request.incident else { return Ok(Vec::new()) };
+    let mut tx = work.engine.store.read().await?;
+    let runs = store::runs::by_incident(&mut tx, incident, store::Page::first(20)).await?;
+    let mut attempts: Vec<prompt::Attempt> = Vec::new();
+    for run in runs.into_iter().filter(|run| run.request != work.request.id && run.status.is_final()).take(prompt::ATTEMPTS_MAX) {
+        let merge_request = store::merge_requests::by_request(&mut tx, run.request).await?.filter(|mr| mr.run == run.id);
+        attempts.push(prompt::Attempt { run, merge_request });
+    }
+    Ok(attempts)
+}
+
+fn brief(work: &Work, earlier: &[prompt::Attempt]) -> String {
     let nonce = work.engine.clock.token_hex(8);
     prompt::of(&prompt::Brief {
         request: &work.request,
         alert: work.alert(),
+        suspect: work.run.record.suspect.as_ref(),
+        earlier,
         messages: &work.messages,
         language: &super::prepare::test_framework(work),
         nonce: &nonce,

@@ -3,10 +3,11 @@
 //! How a layer is built is in `layers`.
 
 use super::drive::Work;
+use crate::evidence::incident::same_file;
 use crate::layers::{Built, Layer, Watcher, Workshop};
 use crate::releases;
 use async_trait::async_trait;
-use domain::git::Commit;
+use domain::git::{Commit, LineChange};
 use domain::harness::{FileClass, TestHarness};
 use domain::sandbox::ExecOutput;
 use domain::{Error, Kind, Result};
@@ -21,6 +22,7 @@ pub async fn step(work: &mut Work) -> Result<String> {
     work.run.record.base_commit = Some(base.clone());
     work.run.record.base_branch = work.repository.default_branch.clone();
     work.log.status("clone", format!("{} at {}", work.repository.repository, base.short())).await;
+    work.run.record.suspect = suspect(work, &base).await?;
     let workshop = workshop(work);
     work.run.record.set_up = workshop.detect(work.repository.id, &base).await?;
     let Some(set_up) = work.run.record.set_up.clone() else {
@@ -82,6 +84,20 @@ pub fn looks_like_a_test(work: &Work, path: &str) -> bool {
 fn harness(work: &Work) -> Option<&Arc<dyn TestHarness>> {
     let id = &work.run.record.set_up.as_ref()?.harness;
     work.engine.harnesses.iter().find(|h| h.id() == id)
+}
+
+/// Who last changed the line that crashed. Only a hint for the agent and the reader, so a file that can't be told from another gives none.
+async fn suspect(work: &Work, base: &Commit) -> Result<Option<LineChange>> {
+    let Some(frame) = work.alert().and_then(|alert| alert.suspect()).filter(|frame| frame.in_app && frame.lineno > 0) else {
+        return Ok(None);
+    };
+    let git = &work.engine.git;
+    let files = git.files(work.repository.id, base).await?;
+    let mut same = files.iter().filter(|file| same_file(file, &frame.filename));
+    match (same.next(), same.next()) {
+        (Some(path), None) => git.last_change(work.repository.id, base, path, frame.lineno).await,
+        _ => Ok(None),
+    }
 }
 
 /// The release's commit if the alert names one that we have, else the newest of the default branch.

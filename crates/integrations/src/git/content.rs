@@ -5,8 +5,8 @@ use super::call::Call;
 use super::names::{check_path, check_revision, shown};
 use bytes::Bytes;
 use domain::diff::{Blob, BlobKind, FileChange};
-use domain::git::Commit;
-use domain::{Error, RepositoryId, Result};
+use domain::git::{Commit, LineChange};
+use domain::{Error, RepositoryId, Result, Timestamp};
 use std::collections::HashMap;
 
 /// A diff larger than this is refused whole rather than shown in part.
@@ -39,6 +39,22 @@ pub async fn contains(git: &Git, repository: RepositoryId, commit: &Commit, ance
         1 => Ok(false),
         _ => output.checked("compare two commits").map(|_| false),
     }
+}
+
+pub async fn last_change(git: &Git, repository: RepositoryId, commit: &Commit, path: &str, line: u32) -> Result<Option<LineChange>> {
+    check_path(path)?;
+    let range = format!("-L{line},{line}");
+    let args = ["blame", "--line-porcelain", "-w", &range, commit.as_str(), "--", path];
+    let output = git.run(repository, Call::git(args)).await?;
+    // The file is gone or shorter than that: an alert's line numbers may be of another commit.
+    if output.code != 0 {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().to_string();
+    let Some(id) = text.split_ascii_whitespace().next().and_then(|id| Commit::parse(id).ok()) else { return Ok(None) };
+    let at = field("author-time ").parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    Ok(at.map(|at| LineChange { path: path.to_string(), line, commit: id, author: field("author "), at, subject: field("summary ") }))
 }
 
 pub async fn file(git: &Git, repository: RepositoryId, commit: &Commit, path: &str) -> Result<Option<Bytes>> {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use call::{Call, Output, Place};
 use domain::diff::FileChange;
-use domain::git::{Commit, FileEdit, GitHost, GitHttp, GitHttpAnswer, Import, Signature};
+use domain::git::{Commit, FileEdit, GitHost, GitHttp, GitHttpAnswer, Import, LineChange, Signature};
 use domain::sandbox::Provisioner;
 use domain::{Clock, RepositoryId, Result, Timestamp};
 use sandboxed::Sandboxed;
@@ -111,6 +111,9 @@ impl GitHost for Git {
     }
     async fn delete_branch(&self, repository: RepositoryId, branch: &str) -> Result<()> {
         commits::delete_branch(self, repository, branch).await
+    }
+    async fn last_change(&self, repository: RepositoryId, commit: &Commit, path: &str, line: u32) -> Result<Option<LineChange>> {
+        content::last_change(self, repository, commit, path, line).await
     }
     async fn contains(&self, repository: RepositoryId, commit: &Commit, ancestor: &Commit) -> Result<bool> {
         content::contains(self, repository, commit, ancestor).await

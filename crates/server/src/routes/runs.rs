@@ -3,6 +3,7 @@
 use crate::{AppState, Caller, Id, Json, MaybeJson, Paging, Query, Reply, Stamp00, sse};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::git::LineChange;
 use domain::run::{Run, RunRecord, Step, StepRecord};
 use domain::usage::Usage;
 use domain::{Error, RequestId, RunId, limits};
@@ -111,6 +112,8 @@ pub struct RunDetail {
     pub bundle_digest: Option<String>,
     pub key_id: Option<String>,
     pub base_commit: Option<String>,
+    /// Who last changed the line that crashed.
+    pub suspect: Option<SuspectView>,
     pub patch_commit: Option<String>,
     pub base_branch: String,
     pub branch: String,
@@ -165,6 +168,25 @@ impl Names {
     }
 }
 
+/// The commit that a crashing line was last changed in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suspect)]
+pub struct SuspectView {
+    pub path: String,
+    pub line: u32,
+    pub commit: String,
+    pub author: String,
+    pub at: Stamp00,
+    pub subject: String,
+}
+
+impl From<LineChange> for SuspectView {
+    fn from(change: LineChange) -> Self {
+        let LineChange { path, line, commit, author, at, subject } = change;
+        SuspectView { path, line, commit: commit.to_string(), author, at: Stamp00(at), subject }
+    }
+}
+
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
@@ -207,6 +229,7 @@ fn detail(run: Run, prompt: String, summary: RunSummary, events: Vec<Value>, key
         is_follow_up: _,
         base_branch,
         base_commit,
+        suspect,
         set_up: _,
         patch,
         patch_commit,
@@ -221,6 +244,7 @@ fn detail(run: Run, prompt: String, summary: RunSummary, events: Vec<Value>, key
         other_tests,
         bundle_digest,
         guarantees,
+        sandbox_mode,
         egress,
         usage,
         mut reports,
@@ -241,12 +265,13 @@ fn detail(run: Run, prompt: String, summary: RunSummary, events: Vec<Value>, key
         reports: Value::Object(reports),
         artifacts: json!({"branch": branch, "commit": commit, "final_message": final_message, "history": ""}),
         usage: usage_view(&usage),
-        sandbox: json!({"mode": sandbox_mode(&guarantees), "guarantees": guarantees}),
+        sandbox: json!({"mode": Some(sandbox_mode).filter(|mode| !mode.is_empty()), "guarantees": guarantees}),
         egress: json!(egress),
         evidence_url: bundle_digest.as_ref().map(|_| format!("/api/runs/{}/evidence/", run.id)),
         bundle_digest,
         key_id,
         base_commit: base_commit.map(|c| c.as_str().to_string()),
+        suspect: suspect.map(SuspectView::from),
         patch_commit: commit,
         base_branch,
         branch,
@@ -256,10 +281,6 @@ fn detail(run: Run, prompt: String, summary: RunSummary, events: Vec<Value>, key
         what_changed,
         summary,
     }
-}
-
-fn sandbox_mode(guarantees: &[domain::sandbox::Guarantee]) -> Option<&'static str> {
-    (!guarantees.is_empty()).then_some("local")
 }
 
 fn step_view(step: StepRecord) -> StepView {
