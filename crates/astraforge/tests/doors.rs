@@ -11,6 +11,7 @@ mod doors {
     mod events;
     mod kill_dash_nine;
     mod life;
+    mod toolkit;
     mod watch;
     mod wrong_input;
 }

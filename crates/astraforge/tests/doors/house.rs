@@ -524,5 +524,5 @@ fn link_tree(source: &Path, target: &Path) -> std::io::Result<()> {
 
 /// What a test says instead of passing in silence where it can't be carried out.
 pub fn skipped(what: &str) {
-    eprintln!("SKIPPED {what}: the package registries can't be reached, so the example's dependencies can't be set up");
+    eprintln!("SKIPPED {what}: the package registries can't be reached, so what it needs can't be installed");
 }
