@@ -38,6 +38,7 @@ pub enum Permission {
 }
 
 impl Role {
+    /// Every member may decide and configure: whoever is on call at night must be able to act without waking somebody.
     pub fn allows(self, permission: Permission) -> bool {
         match permission {
             Permission::View | Permission::Work | Permission::Decide | Permission::Configure => true,
