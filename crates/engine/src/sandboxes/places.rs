@@ -9,7 +9,7 @@ use domain::{Error, Result, SandboxId, Timestamp, UserId};
 use jiff::SignedDuration;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A stopped session's files are kept this long, for whoever comes back to it.
@@ -30,6 +30,8 @@ struct Slot {
     place: tokio::sync::Mutex<Option<Arc<dyn Sandbox>>>,
     /// Commands and transfers at work in it.
     busy: AtomicUsize,
+    /// The second in which its use was last written down.
+    touched: AtomicI64,
 }
 
 /// Keeps a place from being taken for idle.
@@ -280,7 +282,12 @@ async fn forget_old_files(engine: &Engine, now: Timestamp) -> Result<()> {
 }
 
 /// Activity moves the idle limit; the row may have changed meanwhile, so only that column is written.
+/// Kept to the second: many small commands would otherwise pay for a write each.
 pub(super) async fn touch(engine: &Engine, id: SandboxId) -> Result<()> {
+    let second = engine.now().as_second();
+    if engine.sandboxes.slot(id).touched.swap(second, Ordering::Relaxed) == second {
+        return Ok(());
+    }
     let mut tx = engine.store.write().await?;
     store::sandboxes::touch(&mut tx, id, engine.now(), false).await?;
     tx.commit().await
