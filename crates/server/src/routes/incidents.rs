@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::alert::Alert;
 use domain::incident::Incident;
 use domain::run::Run;
+use domain::sightings::Sightings;
 use domain::{AlertId, AlertSourceId, Error, IncidentId, RequestId};
 use engine::incidents::{self, AlertEvent, Listed, Whole};
 use http::StatusCode;
@@ -42,6 +43,8 @@ pub struct IncidentView {
     pub last_seen: Stamp,
     pub times_seen: i64,
     pub users_seen: i64,
+    /// When it was seen; null where nothing was counted since this is kept.
+    pub sightings: Option<SightingsView>,
     pub release: Option<String>,
     pub environment: Option<String>,
     #[schema(value_type = Option<String>, format = Uuid)]
@@ -50,6 +53,22 @@ pub struct IncidentView {
     pub run: Option<RunSummary>,
     /// Why no run was started, in words.
     pub no_run_reason: Option<String>,
+}
+
+/// Counts in equal spans, oldest first; after the last one nothing was seen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sightings)]
+pub struct SightingsView {
+    pub since: Stamp,
+    pub span_seconds: i64,
+    pub counts: Vec<u32>,
+}
+
+impl From<Sightings> for SightingsView {
+    fn from(sightings: Sightings) -> Self {
+        let Sightings { since, span_seconds, counts } = sightings;
+        SightingsView { since: Stamp(since), span_seconds, counts }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -105,7 +124,7 @@ fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
     let Listed { incident, short_id, source_name, workspace_uid, run: _ } = listed;
     let Incident {
         id, workspace: _, source, number, fingerprint: _, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen,
-        users_seen, release, environment, request, no_run_reason, alert: _, created_at: _, updated_at: _,
+        users_seen, sightings, release, environment, request, no_run_reason, alert: _, created_at: _, updated_at: _,
     } = incident;
     IncidentView {
         id,
@@ -123,6 +142,7 @@ fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
         last_seen: Stamp(last_seen),
         times_seen,
         users_seen,
+        sightings: sightings.map(SightingsView::from),
         release: said(release),
         environment: said(environment),
         request_id: request,

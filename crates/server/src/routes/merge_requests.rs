@@ -47,6 +47,8 @@ pub struct MergeRequestView {
     /// The run whose proof it carries.
     #[schema(value_type = String, format = Uuid)]
     pub run_id: RunId,
+    /// Null once the run is deleted.
+    pub run_number: Option<i64>,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub incident_id: Option<IncidentId>,
     pub incident_short_id: Option<String>,
@@ -160,6 +162,7 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         reviewed,
         comments,
     } = decisions;
+    let run_number = run.as_ref().map(|run| run.number);
     let record = run.map(|run| run.record).unwrap_or_default();
     let RunRecord { rules, tests, wrong_versions, other_tests, bundle_digest, what_broke, why, what_changed, .. } = record;
     let is_approved = approved_commit.as_ref() == Some(&patch_commit);
@@ -172,6 +175,7 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         request_id: request,
         request_title,
         run_id,
+        run_number,
         incident_id: incident,
         incident_short_id,
         workspace_uid,
