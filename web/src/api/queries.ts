@@ -91,7 +91,8 @@ export const mergeRequestsQuery = (workspace: string) =>
     queryKey: [...keys.mergeRequests, "list", workspace],
     queryFn: ({ signal }) =>
       ask(api.GET("/api/merge-requests/", { params: { query: { workspace_uid: workspace } }, signal })),
-    refetchInterval: LIST_MS,
+    // Each comes with its whole diff, so this list is read again far less often than the others.
+    refetchInterval: QUIET_MS,
   });
 
 export const mergeRequestQuery = (id: string) =>

@@ -45,11 +45,9 @@ export function orderedRules(rules: Rule[]): Rule[] {
 export interface Dot {
   state: State;
   said: string;
-  log: Log | null;
+  /** What the test printed. */
+  log: string | null;
 }
-
-/** What a test printed, or where to read it. */
-export type Log = { text: string } | { address: string };
 
 export interface Row {
   test: ProofTest;
@@ -114,7 +112,7 @@ function dots(results: TestResult[], places: number, working: boolean): Dot[] {
     (result): Dot => ({
       state: outcomeState(result.outcome),
       said: result.outcome,
-      log: logOf(result),
+      log: result.log || null,
     }),
   );
   for (let at = known.length; at < places; at++) {
@@ -126,11 +124,6 @@ function dots(results: TestResult[], places: number, working: boolean): Dot[] {
     });
   }
   return known;
-}
-
-function logOf({ log, log_ref }: TestResult): Log | null {
-  if (log) return { text: log };
-  return log_ref?.startsWith("/api/") ? { address: log_ref } : null;
 }
 
 function outcomeState(outcome: Outcome): State {

@@ -51,6 +51,8 @@ export function NewSourceDrawer({
         api.POST("/api/alert-sources/", {
           body: {
             ...change,
+            name: change.name ?? "",
+            automatic_runs: change.automatic_runs ?? false,
             kind,
             workspace_uid: uid,
             ...(kind === "sentry_webhook" ? { client_secret: clientSecret } : {}),
@@ -173,7 +175,7 @@ function LastEvent({ source }: { source: AlertSource }) {
   const queries = useQueryClient();
   const test = useMutation({
     mutationFn: () =>
-      ask(api.POST("/api/alert-sources/{id}/test-event/", { params: { path: { id: source.id } }, body: {} })),
+      ask(api.POST("/api/alert-sources/{id}/test-event/", { params: { path: { id: source.id } } })),
     onSettled: () => {
       void queries.invalidateQueries({ queryKey: keys.alertSources });
       void queries.invalidateQueries({ queryKey: keys.incidents });

@@ -7,9 +7,10 @@ import { incidentsQuery, runMoves } from "../../api/queries";
 import type { Incident } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
 import { plural } from "../../components/format";
+import { breakable } from "../../components/inline";
 import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
 import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
+import { Facts, Page } from "../../components/page";
 import { type State, StateWord } from "../../components/state-icon";
 import { incidentSaid, runSaid } from "../../components/states";
 import { Ago, Clock } from "../../components/time/now";
@@ -63,17 +64,17 @@ function IncidentRow({ incident }: { incident: Incident }) {
       link={{ to: "/incidents/$id", id: incident.id }}
       title={<code className={css.title}>{incident.title}</code>}
       beneath={
-        <>
-          {incident.short_id} · {plural(incident.times_seen, "time")}
-          {incident.users_seen > 0 && `, ${plural(incident.users_seen, "user")}`}
-          {incident.culprit && (
-            <>
-              {" · "}
-              <code>{incident.culprit}</code>
-            </>
-          )}
-          {incident.environment && ` · ${incident.environment}`}
-        </>
+        <Facts small>
+          {incident.short_id}
+          {[
+            plural(incident.times_seen, "time"),
+            incident.users_seen > 0 && plural(incident.users_seen, "user"),
+          ]
+            .filter(Boolean)
+            .join(", ")}
+          {incident.culprit && <code>{breakable(incident.culprit)}</code>}
+          {incident.environment}
+        </Facts>
       }
       state={
         <StateWord state={said.state}>

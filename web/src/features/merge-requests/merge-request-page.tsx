@@ -6,6 +6,7 @@ import { type ReactNode, useState } from "react";
 import type { MergeRequest } from "../../api/types";
 import { useNarrow } from "../../app/media";
 import { Counts } from "../../components/diff/counts";
+import { DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
 import { Glyph } from "../../components/glyph";
 import { breakable, Inline } from "../../components/inline";
@@ -325,29 +326,22 @@ function PhoneFoot({ mr, acts }: Props) {
 
 function MoreMenu({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
   return (
-    <Menu>
-      <Menu.Target>
-        <button type="button" className={css.dots} aria-label="More actions">
-          <Glyph name="dots" />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {mr.evidence_url && (
-          <Menu.Item component="a" href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
-            Download the evidence
-          </Menu.Item>
-        )}
-        {isElsewhere(mr.ref) && (
-          <Menu.Item component="a" href={mr.ref ?? undefined} target="_blank" rel="noreferrer">
-            Open on the forge
-          </Menu.Item>
-        )}
-        {isOpen(mr) && mr.verdict !== "proven" && !mr.override && (
-          <Menu.Item onClick={onOverride}>Override with a reason…</Menu.Item>
-        )}
-        {isOpen(mr) && <Menu.Item onClick={() => acts.close.mutate()}>Close without merging</Menu.Item>}
-      </Menu.Dropdown>
-    </Menu>
+    <DotsMenu>
+      {mr.evidence_url && (
+        <Menu.Item component="a" href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
+          Download the evidence
+        </Menu.Item>
+      )}
+      {isElsewhere(mr.ref) && (
+        <Menu.Item component="a" href={mr.ref ?? undefined} target="_blank" rel="noreferrer">
+          Open on the forge
+        </Menu.Item>
+      )}
+      {isOpen(mr) && mr.verdict !== "proven" && !mr.override && (
+        <Menu.Item onClick={onOverride}>Override with a reason…</Menu.Item>
+      )}
+      {isOpen(mr) && <Menu.Item onClick={() => acts.close.mutate()}>Close without merging</Menu.Item>}
+    </DotsMenu>
   );
 }
 

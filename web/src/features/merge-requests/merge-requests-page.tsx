@@ -2,16 +2,15 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { mergeRequestsQuery } from "../../api/queries";
-import type { MergeRequestSummary } from "../../api/types";
+import type { MergeRequest } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
 import { Counts } from "../../components/diff/counts";
 import { plural } from "../../components/format";
 import { Inline } from "../../components/inline";
 import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
 import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
-import { summaryRow } from "../../components/proof/rows";
-import { MiniStrip, proofWord } from "../../components/proof/strip";
+import { Facts, Page } from "../../components/page";
+import { MiniStrip } from "../../components/proof/strip";
 import { StateWord } from "../../components/state-icon";
 import { mergeRequestSaid } from "../../components/states";
 import { Ago } from "../../components/time/now";
@@ -41,7 +40,7 @@ export default function MergeRequestsPage() {
 interface GroupProps {
   title: string;
   state: "needs_you" | "proven" | "done";
-  items: MergeRequestSummary[];
+  items: MergeRequest[];
 }
 
 function Group({ title, state, items }: GroupProps) {
@@ -55,24 +54,23 @@ function Group({ title, state, items }: GroupProps) {
   );
 }
 
-function MergeRequestRow({ mr }: { mr: MergeRequestSummary }) {
+function MergeRequestRow({ mr }: { mr: MergeRequest }) {
   const said = mergeRequestSaid(mr);
-  const row = summaryRow(mr.tests ?? []);
   return (
     <ListRow
       link={{ to: "/merge-requests/$id", id: mr.id }}
       title={<Inline text={mr.title} />}
       beneath={
-        <>
-          !{mr.number}
-          {mr.repository && `, ${mr.repository}`}
-          {mr.incident_short_id && ` · fixes ${mr.incident_short_id}`}
-          {" · "}
-          <Counts additions={mr.additions} deletions={mr.deletions} quiet /> in{" "}
-          {plural(mr.files_changed, "file")}
-        </>
+        <Facts small>
+          {[`!${mr.number}`, mr.repository].filter(Boolean).join(", ")}
+          {mr.incident_short_id && `fixes ${mr.incident_short_id}`}
+          <span>
+            <Counts additions={mr.additions} deletions={mr.deletions} quiet /> in{" "}
+            {plural(mr.files_changed, "file")}
+          </span>
+        </Facts>
       }
-      proof={row && <MiniStrip base={row.base} patch={row.patch} label={proofWord(mr.rules ?? [])} />}
+      proof={<MiniStrip tests={mr.tests} />}
       state={<StateWord state={said.state}>{said.word}</StateWord>}
       age={<Ago at={mr.merged_at ?? mr.created_at} bare />}
     />

@@ -4,7 +4,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, ask } from "../../api/client";
 import { keys, mergeRequestQuery } from "../../api/queries";
-import type { MergeRequest, NewComment } from "../../api/types";
+import type { Comment, MergeRequest } from "../../api/types";
 
 export function useMergeRequest(id: string) {
   const queries = useQueryClient();
@@ -19,14 +19,13 @@ export function useMergeRequest(id: string) {
 
   const approveAndMerge = useMutation({
     mutationFn: async () => {
-      if (!query.data?.approved_by)
-        await ask(api.POST("/api/merge-requests/{id}/approve/", { ...path, body: {} }));
-      await ask(api.POST("/api/merge-requests/{id}/merge/", { ...path, body: {} }));
+      if (!query.data?.approved_by) await ask(api.POST("/api/merge-requests/{id}/approve/", path));
+      await ask(api.POST("/api/merge-requests/{id}/merge/", path));
     },
     onSettled: refresh,
   });
   const close = useMutation({
-    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/close/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/close/", path)),
     onSettled: refresh,
   });
   const override = useMutation({
@@ -53,11 +52,12 @@ export function useMergeRequest(id: string) {
     onError: refresh,
   });
   const comment = useMutation({
-    mutationFn: (body: NewComment) => ask(api.POST("/api/merge-requests/{id}/comments/", { ...path, body })),
+    mutationFn: (body: Pick<Comment, "path" | "line" | "side" | "body">) =>
+      ask(api.POST("/api/merge-requests/{id}/comments/", { ...path, body })),
     onSettled: refresh,
   });
   const send = useMutation({
-    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/comments/send/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/comments/send/", path)),
     onSettled: refresh,
   });
   const error =

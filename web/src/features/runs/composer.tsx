@@ -5,6 +5,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type KeyboardEvent, useState } from "react";
 import { api, ask } from "../../api/client";
 import { keys } from "../../api/queries";
+import { MOD } from "../../app/platform";
 import { Glyph } from "../../components/glyph";
 import { FailureLine } from "../../components/note";
 import css from "./composer.module.css";
@@ -41,7 +42,7 @@ export function Composer({ requestId, moving }: { requestId: string; moving: boo
           placeholder={moving ? "Tell the agent something" : "Ask for a change. A new run starts."}
           aria-label="Message to the agent"
         />
-        <kbd className={css.key}>⌘↵</kbd>
+        <kbd className={css.key}>{MOD === "⌘" ? "⌘↵" : "Ctrl ↵"}</kbd>
         <Button
           variant="filled"
           size="xs"

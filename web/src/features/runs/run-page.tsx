@@ -11,7 +11,8 @@ import { useNarrow, useWide } from "../../app/media";
 import { Terminal } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
 import { DiffView } from "../../components/diff/diff-view";
-import { type DiffFile, parseDiff } from "../../components/diff/parse";
+import { type DiffFile, parseDiff, totals } from "../../components/diff/parse";
+import { DotsMenu } from "../../components/dots-menu";
 import { Follow } from "../../components/follow";
 import { grouped } from "../../components/format";
 import { Glyph } from "../../components/glyph";
@@ -234,7 +235,7 @@ function LogPane({ events, moving }: { events: RunEvent[]; moving: boolean }) {
   return (
     <div className={css.log}>
       <p className={css.muted}>{grouped(lines.length)} lines</p>
-      <Terminal lines={lines.map((line) => line.text)} label="Log of the run" live={moving} />
+      <Terminal lines={lines} label="Log of the run" live={moving} />
     </div>
   );
 }
@@ -351,7 +352,7 @@ function useRunActs(run: RunDetail) {
     void queries.invalidateQueries({ queryKey: keys.inbox });
   };
   const cancel = useMutation({
-    mutationFn: () => ask(api.POST("/api/runs/{id}/cancel/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/runs/{id}/cancel/", path)),
     onSettled: refresh,
   });
   const retry = useMutation({
@@ -397,34 +398,23 @@ function MoreMenu({
   phone?: boolean;
 }) {
   return (
-    <Menu>
-      <Menu.Target>
-        <button type="button" className={css.dots} aria-label="More actions">
-          <Glyph name="dots" />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {phone && moving && <Menu.Item onClick={() => acts.cancel.mutate()}>Cancel run</Menu.Item>}
-        {phone && !moving && <Menu.Item onClick={() => acts.retry.mutate(null)}>Rerun</Menu.Item>}
-        {run.evidence_url && (
-          <Menu.Item component="a" href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
-            Download the evidence
-          </Menu.Item>
-        )}
-        <Menu.Item disabled={moving} onClick={() => acts.remove.mutate()}>
-          Delete run
+    <DotsMenu>
+      {phone && moving && <Menu.Item onClick={() => acts.cancel.mutate()}>Cancel run</Menu.Item>}
+      {phone && !moving && <Menu.Item onClick={() => acts.retry.mutate(null)}>Rerun</Menu.Item>}
+      {run.evidence_url && (
+        <Menu.Item component="a" href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
+          Download the evidence
         </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+      )}
+      <Menu.Item disabled={moving} onClick={() => acts.remove.mutate()}>
+        Delete run
+      </Menu.Item>
+    </DotsMenu>
   );
 }
 
 function useTabs(events: number, files: DiffFile[], with_: { proof: boolean; steps: boolean }): Tab<TabId>[] {
-  const [additions, deletions] = files.reduce(
-    (sum, file) => [sum[0] + file.additions, sum[1] + file.deletions] as [number, number],
-    [0, 0] as [number, number],
-  );
-  const changed = files.length > 0 ? <Counts additions={additions} deletions={deletions} quiet /> : null;
+  const changed = files.length > 0 ? <Counts {...totals(files)} quiet /> : null;
   return [
     ...(with_.proof ? [{ id: "proof" as const, label: "Proof" }] : []),
     { id: "activity", label: "Activity", count: events > 0 ? grouped(events) : null },

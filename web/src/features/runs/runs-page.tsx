@@ -9,7 +9,7 @@ import { useWorkspace } from "../../app/workspace";
 import { Inline } from "../../components/inline";
 import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
 import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
+import { Facts, Page } from "../../components/page";
 import { StateWord } from "../../components/state-icon";
 import { runSaid } from "../../components/states";
 import { Ago, Clock } from "../../components/time/now";
@@ -69,17 +69,10 @@ function RunRow({ run }: { run: RunSummary }) {
       link={{ to: "/runs/$id", id: run.id }}
       title={<Inline text={run.request_title} />}
       beneath={
-        <>
-          Run {run.number}
-          {run.incident_short_id && `, ${run.incident_short_id}`}
-          {run.executor && `, ${run.executor}`}
-          {moving && run.live_line && (
-            <>
-              {" · "}
-              <LiveLine run={run} withClock={false} />
-            </>
-          )}
-        </>
+        <Facts small>
+          {[`Run ${run.number}`, run.incident_short_id, run.executor].filter(Boolean).join(", ")}
+          {moving && run.live_line && <LiveLine run={run} withClock={false} />}
+        </Facts>
       }
       state={
         <StateWord state={said.state}>

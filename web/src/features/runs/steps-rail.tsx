@@ -24,8 +24,9 @@ export function allSteps(steps: Step[]): Step[] {
         state: "waiting",
         started_at: null,
         finished_at: null,
-        summary: null,
+        summary: "",
         cost_usd: null,
+        tokens: 0,
       },
   );
 }
