@@ -47,6 +47,12 @@ export const systemQuery = queryOptions({
   staleTime: 300_000,
 });
 
+export const executorsQuery = queryOptions({
+  queryKey: ["executors"],
+  queryFn: ({ signal }) => ask(api.GET("/api/executors/", { signal })),
+  staleTime: 300_000,
+});
+
 export const inboxQuery = (workspace: string) =>
   queryOptions({
     queryKey: [...keys.inbox, workspace],

@@ -510,7 +510,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send the waiting comments to the agent, which goes on in a follow-up run */
+        /** Send the waiting comments, and what does not hold of an unproven fix, to the agent, which goes on in a follow-up run */
         post: operations["merge requests_send_comments"];
         delete?: never;
         options?: never;
@@ -1776,6 +1776,11 @@ export interface components {
             workspace_uid: string;
             error?: string | null;
         };
+        Said: {
+            status: string;
+            /** Format: uuid */
+            run_id: string;
+        };
         SandboxArtifact: {
             /** Format: uuid */
             id: string;
@@ -1839,6 +1844,11 @@ export interface components {
             artifacts_count: number;
             created_at: components["schemas"]["Stamp"];
             updated_at: components["schemas"]["Stamp"];
+        };
+        Sent: {
+            status: string;
+            /** Format: uuid */
+            run_id: string;
         };
         /** @description Counts in equal spans, oldest first; after the last one nothing was seen. */
         Sightings: {
@@ -2563,7 +2573,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
             };
         };
     };
@@ -3162,7 +3174,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Sent"];
+                };
             };
             401: {
                 headers: {

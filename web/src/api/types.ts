@@ -40,7 +40,7 @@ export type WorkspaceUsage = Required<Served["WorkspaceUsage"]>;
 export type ApiKey = Required<Served["ApiKey"]>;
 export type NewApiKey = Required<Served["NewApiKey"]>;
 
-export type RepositoryProvider = "github" | "gitlab" | "gitea" | "local";
+export type RepositoryProvider = "github" | "gitlab" | "local";
 export type RepositoryLink = Refine<Served["RepositoryLink"], { provider: RepositoryProvider }>;
 export type NewRepositoryLink = Refine<
   Served["NewRepositoryLink"],

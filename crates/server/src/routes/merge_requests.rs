@@ -352,13 +352,20 @@ async fn comment(State(state): State<AppState>, caller: Caller, Id(id): Id<Merge
     Ok((StatusCode::CREATED, Json(CommentView::from(made))).into_response())
 }
 
-/// Send the waiting comments to the agent, which goes on in a follow-up run
+#[derive(Serialize, ToSchema)]
+struct Sent {
+    status: &'static str,
+    #[schema(value_type = String, format = Uuid)]
+    run_id: RunId,
+}
+
+/// Send the waiting comments, and what does not hold of an unproven fix, to the agent, which goes on in a follow-up run
 #[utoipa::path(post, path = "/api/merge-requests/{id}/comments/send/", tag = "merge requests", params(("id" = String, Path)), responses(
-    (status = 202), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
+    (status = 202, body = Sent), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
 ))]
 async fn send_comments(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequestId>) -> Reply<Response> {
-    let run = merge_requests::send_comments(&state.engine, caller.user.id, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"status": "queued", "run_id": run}))).into_response())
+    let run_id = merge_requests::send_comments(&state.engine, caller.user.id, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Sent { status: "queued", run_id })).into_response())
 }
 
 async fn shown(state: &AppState, caller: &Caller, id: MergeRequestId) -> Reply<Json<MergeRequestView>> {

@@ -3,7 +3,7 @@
 import type { Outcome, ProofTest, Rule, RuleName, TestResult, Verdict } from "../../api/types";
 import type { State } from "../state-icon";
 
-/** The rules every proof has. `guardrails` stands before them where the server tells of it. */
+/** The rules every proof has. `guardrails` stands after them: it says what a patch may be, not whether it works. */
 export const RULES: RuleName[] = ["red", "green", "no_regression", "strength", "nothing_up_its_sleeve"];
 
 const PROMISES: Record<RuleName, string> = {
@@ -38,7 +38,7 @@ export function orderedRules(rules: Rule[]): Rule[] {
     (name): Rule =>
       rules.find((rule) => rule.rule === name) ?? { rule: name, state: "waiting", detail: null },
   );
-  const all = [...rules.filter((rule) => !RULES.includes(rule.rule)), ...known];
+  const all = [...known, ...rules.filter((rule) => !RULES.includes(rule.rule))];
   return [...all.filter((rule) => rule.state === "broken"), ...all.filter((rule) => rule.state !== "broken")];
 }
 

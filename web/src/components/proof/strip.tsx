@@ -43,10 +43,19 @@ interface Props {
   wide?: boolean;
   /** Without rules and signature, where only the rows matter. */
   brief?: boolean;
+  /** False where the page tells elsewhere what would mend a broken rule. */
+  mend?: boolean;
   bundleName?: string;
 }
 
-export function ProofStrip({ proof, proving = false, wide = false, brief = false, bundleName }: Props) {
+export function ProofStrip({
+  proof,
+  proving = false,
+  wide = false,
+  brief = false,
+  mend = true,
+  bundleName,
+}: Props) {
   const parts = sections({ tests: proof.tests, rules: proof.rules, verdict: proof.verdict, proving });
   const [log, setLog] = useState<{ log: string; title: string } | null>(null);
   return (
@@ -66,7 +75,7 @@ export function ProofStrip({ proof, proving = false, wide = false, brief = false
           onLog={(dot, title) => dot.log && setLog({ log: dot.log, title })}
         />
       ))}
-      {!brief && <Rules rules={proof.rules} mutants={proof.mutants} />}
+      {!brief && <Rules rules={proof.rules} mutants={proof.mutants} mend={mend} />}
       {!brief && <Signature proof={proof} bundleName={bundleName} />}
       {log && <LogModal {...log} onClose={() => setLog(null)} />}
     </section>
@@ -197,14 +206,17 @@ function Cell({ dots, tone, side, onLog }: CellProps) {
   );
 }
 
-function Rules({ rules, mutants }: { rules: Rule[]; mutants: Mutant[] }) {
+function Rules({ rules, mutants, mend }: { rules: Rule[]; mutants: Mutant[]; mend: boolean }) {
   const [open, setOpen] = useState(false);
   return (
     <>
       <ul className={css.rules}>
         {orderedRules(rules).map((rule) => (
           <li key={rule.rule} className={css.rule} data-state={rule.state}>
-            <StateIcon state={ruleState(rule.state)} label={rule.state.replaceAll("_", " ")} />
+            <StateIcon
+              state={rule.rule === "guardrails" && rule.state === "holds" ? "done" : ruleState(rule.state)}
+              label={rule.state.replaceAll("_", " ")}
+            />
             <div className={css.sentence}>
               <Inline text={ruleSentence(rule)} />
               {rule.state === "broken" && <span className={css.meta}> · {ruleName(rule.rule)}</span>}
@@ -213,7 +225,7 @@ function Rules({ rules, mutants }: { rules: Rule[]; mutants: Mutant[] }) {
                   {breakable(rule.line ? `${rule.file}:${rule.line}` : rule.file)}
                 </code>
               )}
-              {rule.mend && (
+              {mend && rule.mend && (
                 <p className={css.mend}>
                   <Inline text={rule.mend} />
                 </p>

@@ -10,7 +10,7 @@ import type { IncidentDetail, RunDetail } from "../../api/types";
 import { useNarrow } from "../../app/media";
 import { ConfirmButton } from "../../components/confirm-button";
 import { type DiffFile, parseDiff } from "../../components/diff/parse";
-import { DotsMenu } from "../../components/dots-menu";
+import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
 import { Inline } from "../../components/inline";
 import { ErrorNote, FailureLine } from "../../components/note";
@@ -108,7 +108,11 @@ function LoadedIncident({ incident }: { incident: IncidentDetail }) {
           <DotsMenu>
             <Menu.Item onClick={() => acts.resolve.mutate()}>Resolve</Menu.Item>
             {incident.state !== "ignored" && (
-              <Menu.Item onClick={() => acts.ignore.mutate()}>Ignore: only count it from now on</Menu.Item>
+              <ConfirmItem
+                label="Ignore"
+                sure="Only count it from now on"
+                onConfirm={() => acts.ignore.mutate()}
+              />
             )}
           </DotsMenu>
         )
@@ -324,7 +328,7 @@ function RunPart({
         {moving && summary.live_line ? (
           <div className={css.live}>
             <StateIcon state="working" size={14} label="working" />
-            <LiveLine run={summary} />
+            <LiveLine run={summary} brief />
           </div>
         ) : (
           <StateWord state={said.state}>{said.word}</StateWord>

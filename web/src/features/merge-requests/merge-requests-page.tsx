@@ -7,8 +7,8 @@ import { useWorkspace } from "../../app/workspace";
 import { Counts } from "../../components/diff/counts";
 import { plural } from "../../components/format";
 import { Inline } from "../../components/inline";
-import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
-import { EmptyNote, ErrorNote } from "../../components/note";
+import { ListGroup, ListRow, useListKeys } from "../../components/list";
+import { Listed } from "../../components/listed";
 import { Facts, Page } from "../../components/page";
 import { MiniStrip } from "../../components/proof/strip";
 import { StateWord } from "../../components/state-icon";
@@ -19,21 +19,23 @@ export default function MergeRequestsPage() {
   const { uid } = useWorkspace();
   const all = useQuery(mergeRequestsQuery(uid));
   useListKeys();
-  const open = all.data?.filter((each) => each.status === "OPEN" || each.status === "DRAFT") ?? [];
-  const ready = open.filter((each) => each.verdict === "proven");
-  const decide = open.filter((each) => each.verdict !== "proven");
-  const done = all.data?.filter((each) => !open.includes(each)) ?? [];
   return (
     <Page bare title="Merge requests" here="Merge requests">
-      {all.isPending && <ListSkeleton />}
-      {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
-      {all.data?.length === 0 && (
-        <EmptyNote>No merge request yet. A run opens one when its fix is proven.</EmptyNote>
-      )}
-      <Group title="Needs you" state="needs_you" items={decide} />
-      <Group title="Ready to merge" state="proven" items={ready} />
-      <Group title="Done" state="done" items={done} />
+      <Listed query={all} empty="No merge request yet. A run opens one when it has made a fix.">
+        {(mergeRequests) => <Groups mergeRequests={mergeRequests} />}
+      </Listed>
     </Page>
+  );
+}
+
+function Groups({ mergeRequests }: { mergeRequests: MergeRequest[] }) {
+  const open = mergeRequests.filter((each) => each.status === "OPEN" || each.status === "DRAFT");
+  return (
+    <>
+      <Group title="Needs you" state="needs_you" items={open.filter((each) => !each.can_merge)} />
+      <Group title="Ready to merge" state="proven" items={open.filter((each) => each.can_merge)} />
+      <Group title="Done" state="done" items={mergeRequests.filter((each) => !open.includes(each))} />
+    </>
   );
 }
 

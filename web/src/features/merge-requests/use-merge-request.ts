@@ -2,12 +2,14 @@
 // server's next answer.
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { api, ask } from "../../api/client";
 import { keys, mergeRequestQuery } from "../../api/queries";
 import type { Comment, MergeRequest } from "../../api/types";
 
 export function useMergeRequest(id: string) {
   const queries = useQueryClient();
+  const navigate = useNavigate();
   const query = useQuery(mergeRequestQuery(id));
   const path = { params: { path: { id } } };
   const key = [...keys.mergeRequests, id];
@@ -59,6 +61,7 @@ export function useMergeRequest(id: string) {
   const send = useMutation({
     mutationFn: () => ask(api.POST("/api/merge-requests/{id}/comments/send/", path)),
     onSettled: refresh,
+    onSuccess: ({ run_id }) => navigate({ to: "/runs/$id", params: { id: run_id } }),
   });
   const error =
     approveAndMerge.error ?? close.error ?? override.error ?? review.error ?? comment.error ?? send.error;
