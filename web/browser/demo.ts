@@ -13,7 +13,7 @@ const STEP_MS = 30_000;
 /** Set-up of the example's requirements included. */
 const RUN_MS = 300_000;
 
-const binary = process.env["ASTRAFORGE_BINARY"];
+const binary = process.env.ASTRAFORGE_BINARY;
 if (!binary) throw new Error("ASTRAFORGE_BINARY names the binary to try");
 
 let passed = 0;
@@ -70,7 +70,7 @@ async function noViolations(page: Page): Promise<void> {
 const dataDir = mkdtempSync(join(tmpdir(), "astraforge-browser-"));
 const server = await start(dataDir);
 const browser = await chromium.launch({
-  executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--headless=new", "--disable-background-networking", "--disable-component-update"],
 });
 const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, bypassCSP: true });

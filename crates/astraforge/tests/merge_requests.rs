@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use domain::evidence::Verdict;
+use domain::evidence::{Rule, RuleResult, RuleState, Verdict};
 use domain::forge::Proposal;
 use domain::git::{FileEdit, Signature};
 use domain::merge_request::{Decisions, MergeRequest, MergeRequestStatus};
@@ -211,6 +211,17 @@ async fn proposed(house: &House, owner: &Person, link: &Value, verdict: Verdict)
     run.status = RunStatus::Completed;
     run.verdict = Some(verdict);
     run.record.what_broke = "`total` broke".into();
+    if verdict == Verdict::Unproven {
+        run.record.rules.push(RuleResult {
+            rule: Rule::NoRegression,
+            state: RuleState::Broken,
+            detail: "1 of 3 other tests fails on the patch".into(),
+            code: "regression".into(),
+            file: Some("app.py".into()),
+            line: Some(2),
+            mend: Some("keep the sum of an empty list".into()),
+        });
+    }
     store::runs::update(&mut tx, &run).await.expect("the run");
     let proposal = Proposal {
         source_branch: request.branch(),
@@ -374,6 +385,21 @@ async fn people_decide_and_the_forge_merges() {
     let log = engine::events::after(&house.engine, request, 0).await.expect("events");
     let acts: Vec<_> = log.iter().filter(|e| e.kind == "merge_request").map(|e| e.payload["action"].clone()).collect();
     assert_eq!(acts, ["overridden", "approved", "merged"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_is_told_what_does_not_hold_without_a_comment() {
+    let house = House::new().await;
+    let owner = house.person("ada", true).await;
+    let link = shop(&house, &owner).await;
+    let (request, mr) = proposed(&house, &owner, &link, Verdict::Unproven).await;
+    let (status, sent) = house.call(&owner, "POST", &format!("/api/merge-requests/{}/comments/send/", mr.id), None).await;
+    assert_eq!((status, sent["run_id"].is_string()), (202, true), "{sent}");
+    let said = requests::get(&house.engine, owner.user.id, request).await.expect("the request");
+    let message = &said.messages.last().expect("a message").message;
+    let told =
+        "no_regression: 1 of 3 other tests fails on the patch (`app.py`, line 2)\nWhat would mend it: keep the sum of an empty list\n";
+    assert!(message.contains(told) && !message.contains("Comments"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! An incident: alerts that tell of the same fault.
 
 use crate::alert::Alert;
+use crate::sightings::Sightings;
 use crate::{AlertSourceId, IncidentId, RequestId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ pub struct Incident {
     pub last_seen: Timestamp,
     pub times_seen: i64,
     pub users_seen: i64,
+    /// When it was seen; absent where nothing was counted since this is kept.
+    pub sightings: Option<Sightings>,
     pub release: String,
     pub environment: String,
     /// The request that works on it, if one was made.

@@ -24,6 +24,7 @@ pub mod request;
 pub mod run;
 pub mod sandbox;
 pub mod secret;
+pub mod sightings;
 pub mod source;
 pub mod turn;
 pub mod usage;

@@ -5,7 +5,7 @@
 use crate::incidents::recurrence;
 use crate::{Engine, events, repositories, requests, runs, workspaces};
 use domain::account::User;
-use domain::evidence::Verdict;
+use domain::evidence::{RuleResult, RuleState, Verdict};
 use domain::forge::Proposal;
 use domain::incident::IncidentState;
 use domain::merge_request::{Comment, MergeRequest, MergeRequestStatus, Override};
@@ -236,7 +236,8 @@ pub async fn comment(engine: &Engine, user: &User, id: MergeRequestId, new: NewC
 pub async fn send_comments(engine: &Engine, user: UserId, id: MergeRequestId) -> Result<RunId> {
     let mut tx = engine.store.write().await?;
     let mut mr = require(&mut tx, user, id, Permission::Work).await?;
-    let message = message_of(&mr).ok_or_else(|| Error::conflict("there are no comments that were not sent yet"))?;
+    let broken = broken_rules(&mut tx, &mr).await?;
+    let message = message_of(&mr, &broken).ok_or_else(|| Error::conflict("there are no comments that were not sent yet"))?;
     mr.decisions.comments.iter_mut().for_each(|comment| comment.sent = true);
     save(engine, &mut tx, &mut mr).await?;
     let mut request = store::requests::get(&mut tx, mr.request).await?;
@@ -320,15 +321,47 @@ async fn settle_incident(engine: &Engine, tx: &mut store::Tx, id: Option<Inciden
     Ok(())
 }
 
-fn message_of(mr: &MergeRequest) -> Option<String> {
-    let mut message = format!("Comments on merge request !{}:\n", mr.number);
-    let mut any = false;
-    for comment in mr.decisions.comments.iter().filter(|comment| !comment.sent) {
-        any = true;
+/// What keeps it from being merged; nothing, once a person took responsibility.
+async fn broken_rules(tx: &mut store::Tx, mr: &MergeRequest) -> Result<Vec<RuleResult>> {
+    if mr.is_ready() {
+        return Ok(Vec::new());
+    }
+    match store::runs::get(tx, mr.run).await {
+        Ok(run) => Ok(run.record.rules.into_iter().filter(|rule| rule.state == RuleState::Broken).collect()),
+        Err(error) if error.kind == Kind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn message_of(mr: &MergeRequest, broken: &[RuleResult]) -> Option<String> {
+    let comments: Vec<&Comment> = mr.decisions.comments.iter().filter(|comment| !comment.sent).collect();
+    if comments.is_empty() && broken.is_empty() {
+        return None;
+    }
+    let mut message = String::new();
+    if !broken.is_empty() {
+        let _ = writeln!(message, "The fix is not proven. What does not hold:");
+    }
+    for RuleResult { rule, state: _, detail, code: _, file, line, mend } in broken {
+        let place = match (file, line) {
+            (Some(file), Some(line)) => format!(" (`{file}`, line {line})"),
+            (Some(file), None) => format!(" (`{file}`)"),
+            _ => String::new(),
+        };
+        let _ = writeln!(message, "\n{}: {detail}{place}", rule.word());
+        if let Some(mend) = mend {
+            let _ = writeln!(message, "What would mend it: {mend}");
+        }
+    }
+    if !comments.is_empty() {
+        let between = if broken.is_empty() { "" } else { "\n" };
+        let _ = writeln!(message, "{between}Comments on merge request !{}:", mr.number);
+    }
+    for comment in comments {
         let side = if comment.side == "base" { " (as it was before the patch)" } else { "" };
         let _ = write!(message, "\n`{}`, line {}{side}:\n{}\n", comment.path, comment.line, comment.body);
     }
-    any.then_some(message)
+    Some(message)
 }
 
 fn check_path(path: &str) -> Result<()> {

@@ -7,9 +7,10 @@ use crate::{Tx, args};
 use domain::alert::Alert;
 use domain::incident::{Incident, IncidentState};
 use domain::limits::{ALERTS_SEEN_PER_SOURCE_MAX, EVENTS_PER_INCIDENT_MAX, USERS_PER_INCIDENT_MAX};
+use domain::sightings::Sightings;
 use domain::{AlertId, AlertSourceId, IncidentId, RequestId, Result, Timestamp, WorkspaceId};
 
-const COLUMNS: &str = "id, workspace_id, source_id, number, fingerprint, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen, users_seen, release, environment, request_id, no_run_reason, alert, created_at, updated_at";
+const COLUMNS: &str = "id, workspace_id, source_id, number, fingerprint, title, kind, culprit, level, platform, state, first_seen, last_seen, times_seen, users_seen, sightings, release, environment, request_id, no_run_reason, alert, created_at, updated_at";
 
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -184,6 +185,7 @@ fn args_of(incident: &Incident) -> Vec<Arg> {
         last_seen,
         times_seen,
         users_seen,
+        sightings,
         release,
         environment,
         request,
@@ -208,6 +210,7 @@ fn args_of(incident: &Incident) -> Vec<Arg> {
         *last_seen,
         *times_seen,
         *users_seen,
+        sightings.as_ref().map_or(Arg::Text(None), doc),
         release,
         environment,
         *request,
@@ -235,6 +238,7 @@ struct Row {
     last_seen: At,
     times_seen: i64,
     users_seen: i64,
+    sightings: Option<Doc<Sightings>>,
     release: String,
     environment: String,
     request_id: Option<uuid::Uuid>,
@@ -262,6 +266,7 @@ impl Row {
             last_seen,
             times_seen,
             users_seen,
+            sightings,
             release,
             environment,
             request_id,
@@ -286,6 +291,7 @@ impl Row {
             last_seen: last_seen.into(),
             times_seen,
             users_seen,
+            sightings: sightings.map(|doc| doc.0),
             release,
             environment,
             request: request_id.map(RequestId),

@@ -2,8 +2,9 @@
 // `ApiProblem`. Callers use `ask`, which returns the body or throws.
 
 import createClient, { type Middleware } from "openapi-fetch";
-import type { paths } from "./paths";
 import { ApiProblem, toProblem } from "./problem";
+import type { paths } from "./schema";
+import type { Ours } from "./types";
 
 const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
@@ -27,7 +28,7 @@ interface Answer<T> {
 }
 
 /** The body of a successful answer; throws an `ApiProblem` otherwise, also when there was no answer. */
-export async function ask<T>(call: Promise<Answer<T>>): Promise<T> {
+export async function ask<T>(call: Promise<Answer<T>>): Promise<Ours<T>> {
   let answer: Answer<T>;
   try {
     answer = await call;
@@ -36,7 +37,7 @@ export async function ask<T>(call: Promise<Answer<T>>): Promise<T> {
     throw toProblem(0, null);
   }
   if (!answer.response.ok) throw toProblem(answer.response.status, answer.error);
-  return answer.data as T;
+  return answer.data as Ours<T>;
 }
 
 /** For an address that the server itself handed out (an inbox action, a log). Only our own API is called. */

@@ -47,6 +47,12 @@ export const systemQuery = queryOptions({
   staleTime: 300_000,
 });
 
+export const executorsQuery = queryOptions({
+  queryKey: ["executors"],
+  queryFn: ({ signal }) => ask(api.GET("/api/executors/", { signal })),
+  staleTime: 300_000,
+});
+
 export const inboxQuery = (workspace: string) =>
   queryOptions({
     queryKey: [...keys.inbox, workspace],
@@ -91,7 +97,8 @@ export const mergeRequestsQuery = (workspace: string) =>
     queryKey: [...keys.mergeRequests, "list", workspace],
     queryFn: ({ signal }) =>
       ask(api.GET("/api/merge-requests/", { params: { query: { workspace_uid: workspace } }, signal })),
-    refetchInterval: LIST_MS,
+    // Each comes with its whole diff, so this list is read again far less often than the others.
+    refetchInterval: QUIET_MS,
   });
 
 export const mergeRequestQuery = (id: string) =>

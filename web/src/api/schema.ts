@@ -510,7 +510,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send the waiting comments to the agent, which goes on in a follow-up run */
+        /** Send the waiting comments, and what does not hold of an unproven fix, to the agent, which goes on in a follow-up run */
         post: operations["merge requests_send_comments"];
         delete?: never;
         options?: never;
@@ -1247,6 +1247,10 @@ export interface components {
             /** Format: int64 */
             storage_bytes?: number | null;
         };
+        Crashed: {
+            /** Format: uuid */
+            incident_id: string;
+        };
         Create: {
             /** @description A repository link. */
             project_id: string;
@@ -1401,6 +1405,11 @@ export interface components {
             /** @description The page in the web app. */
             href: string;
             run?: components["schemas"]["RunSummary"] | null;
+            /** @description As it is linked, of a merge request. */
+            repository?: string | null;
+            incident_short_id?: string | null;
+            /** @description The tests that count, of a run or a merge request, without what they printed. */
+            tests: Record<string, never>[];
             action?: components["schemas"]["InboxAction"] | null;
         };
         Incident: {
@@ -1426,6 +1435,7 @@ export interface components {
             times_seen: number;
             /** Format: int64 */
             users_seen: number;
+            sightings?: components["schemas"]["Sightings"] | null;
             release?: string | null;
             environment?: string | null;
             /** Format: uuid */
@@ -1487,6 +1497,11 @@ export interface components {
              * @description The run whose proof it carries.
              */
             run_id: string;
+            /**
+             * Format: int64
+             * @description Null once the run is deleted.
+             */
+            run_number?: number | null;
             /** Format: uuid */
             incident_id?: string | null;
             incident_short_id?: string | null;
@@ -1689,6 +1704,10 @@ export interface components {
             created_at: components["schemas"]["Stamp00"];
             updated_at: components["schemas"]["Stamp00"];
         };
+        Retried: {
+            /** Format: uuid */
+            run_id: string;
+        };
         Retry: {
             /** @description Keep what came before this step: `prepare`, `reproduce`, `patch`, `prove` or `propose`. */
             from_step?: string | null;
@@ -1761,6 +1780,11 @@ export interface components {
             workspace_uid: string;
             error?: string | null;
         };
+        Said: {
+            status: string;
+            /** Format: uuid */
+            run_id: string;
+        };
         SandboxArtifact: {
             /** Format: uuid */
             id: string;
@@ -1824,6 +1848,18 @@ export interface components {
             artifacts_count: number;
             created_at: components["schemas"]["Stamp"];
             updated_at: components["schemas"]["Stamp"];
+        };
+        Sent: {
+            status: string;
+            /** Format: uuid */
+            run_id: string;
+        };
+        /** @description Counts in equal spans, oldest first; after the last one nothing was seen. */
+        Sightings: {
+            since: components["schemas"]["Stamp"];
+            /** Format: int64 */
+            span_seconds: number;
+            counts: number[];
         };
         SourceRepository: {
             /** Format: uuid */
@@ -2551,7 +2587,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
             };
         };
     };
@@ -2611,7 +2649,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Crashed"];
+                };
             };
         };
     };
@@ -3148,7 +3188,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Sent"];
+                };
             };
             401: {
                 headers: {
@@ -3766,7 +3808,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
             };
         };
     };

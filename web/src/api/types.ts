@@ -1,138 +1,77 @@
-// The API's nouns, written by hand until the generated `schema.ts` replaces this file. Names and fields are the
-// server's; nothing here is shaped for the screen.
+// The API's nouns: the generated ones, with words in place of strings where the server knows only a few, and shapes in
+// place of bare objects. A refinement of a member that the server does not send is a type error, so there is nothing
+// to keep in step by hand.
 
-export interface Problem {
-  type?: string;
-  title?: string;
-  status?: number;
-  detail?: string;
-  code?: string;
-  errors?: { field?: string; detail?: string }[];
-}
+import type { components } from "./schema";
 
-export interface AuthSettings {
-  require_approval: boolean;
-  allow_all_users: boolean;
-  waitlist_enabled: boolean;
-  self_hosted: boolean;
-  billing_enabled: boolean;
-  supported_providers: string[];
-  /** True while nobody has an account yet: the sign-in card then offers to make the first one. */
-  first_start?: boolean;
-}
+type Served = components["schemas"];
 
-export interface WorkspaceMembership {
-  uid: string;
-  name: string;
-  role: "owner" | "admin" | "member";
-}
+/** The server sends null where it has nothing, so every member is there; `Changes` may say otherwise. */
+type Refine<
+  Noun,
+  Changes extends { [Name in keyof Changes]: Name extends keyof Noun ? unknown : never },
+> = Omit<Required<Noun>, keyof Changes> & Changes;
 
-export interface User {
-  username: string;
-  email: string;
-  access: { status: "pending" | "approved" | "blocked"; waitlist_enforced?: boolean };
-  workspaces: WorkspaceMembership[];
-  default_workspace: string | null;
-  auth: AuthSettings;
-}
+export type Problem = Partial<Served["Problem"]>;
+export type AuthSettings = Refine<
+  Served["AuthSettings"],
+  {
+    /** True while nobody has an account yet: the sign-in card then offers to make the first one. */
+    first_start?: boolean | null;
+  }
+>;
+export type User = Refine<
+  Served["User"],
+  {
+    access: Refine<
+      Served["AccessView"],
+      { status: "pending" | "approved" | "blocked"; waitlist_email_sent?: boolean | null }
+    >;
+    workspaces: Refine<Served["UserWorkspace"], { role: Role }>[];
+    auth: AuthSettings;
+  }
+>;
 
-export interface Credentials {
-  username: string;
-  password: string;
-  email?: string;
-}
+export type Role = "owner" | "admin" | "member";
+export type Workspace = Refine<Served["Workspace"], { role: Role }>;
+export type WorkspaceMember = Refine<Served["WorkspaceMember"], { role: Role }>;
+export type WorkspaceUsage = Required<Served["WorkspaceUsage"]>;
 
-export interface ApiKey {
-  id: string;
-  name: string;
-  created_at: string;
-  last_used_at: string | null;
-  is_active: boolean;
-}
+export type ApiKey = Required<Served["ApiKey"]>;
+export type NewApiKey = Required<Served["NewApiKey"]>;
 
-export interface NewApiKey extends ApiKey {
-  key: string;
-}
-
-export type RepositoryProvider = "github" | "gitlab" | "gitea" | "local";
-
-export interface RepositoryLink {
-  id: string;
-  provider: RepositoryProvider;
-  repository: string;
-  base_url: string | null;
-  workspace: { uid: string; name: string };
-  clone_url?: string | null;
-  default_branch?: string | null;
-  created_at: string;
-  updated_at: string;
-}
-
-export interface NewRepositoryLink {
-  provider: RepositoryProvider;
-  repository: string;
-  workspace_uid: string;
-  access_token?: string;
-  base_url?: string;
-  source?: string;
-}
+export type RepositoryProvider = "github" | "gitlab" | "local";
+export type RepositoryLink = Refine<Served["RepositoryLink"], { provider: RepositoryProvider }>;
+export type NewRepositoryLink = Refine<
+  Served["NewRepositoryLink"],
+  { provider: RepositoryProvider; access_token?: string; base_url?: string; source?: string }
+>;
 
 export type AlertSourceKind = "sentry_sdk" | "sentry_webhook" | "glitchtip" | "generic";
-
-export interface AlertSource {
-  id: string;
-  workspace_uid: string;
-  name: string;
-  kind: AlertSourceKind;
-  project_number: number | null;
-  dsn: string | null;
-  webhook_url: string | null;
-  repository: { id: string; provider: RepositoryProvider; repository: string } | null;
-  automatic_runs: boolean;
-  executor: string | null;
-  runs_per_hour_max: number;
-  last_event_at: string | null;
-  last_event_title: string | null;
-  events_total: number;
-  created_at: string;
-  /** Only in the answer that made the source. */
-  secret?: string | null;
-}
-
-export interface AlertSourceChange {
-  name?: string;
-  kind?: AlertSourceKind;
-  workspace_uid?: string;
-  repository_id?: string | null;
-  automatic_runs?: boolean;
-  runs_per_hour_max?: number;
-  client_secret?: string;
-}
+export type AlertSource = Refine<
+  Served["AlertSource"],
+  {
+    kind: AlertSourceKind;
+    /** Only in the answer that made the source. */
+    secret?: string | null;
+  }
+>;
+export type AlertSourceChange = Served["AlertSourceChange"];
 
 export type IncidentState = "open" | "fixing" | "fix_proposed" | "resolved" | "regressed" | "ignored";
-
-export interface Incident {
-  id: string;
-  number: number;
-  short_id: string;
-  workspace_uid: string;
-  source: { id: string; name: string };
-  title: string;
-  kind: string;
-  culprit: string;
-  level: string;
-  platform: string;
-  state: IncidentState;
-  first_seen: string;
-  last_seen: string;
-  times_seen: number;
-  users_seen: number;
-  release: string | null;
-  environment: string | null;
-  request_id: string | null;
-  run: RunSummary | null;
-  no_run_reason: string | null;
-}
+export type Sightings = Served["Sightings"];
+export type Incident = Refine<Served["Incident"], { state: IncidentState; run: RunSummary | null }>;
+export type IncidentEvent = Required<Served["IncidentEvent"]>;
+export type IncidentDetail = Refine<
+  Served["IncidentDetail"],
+  {
+    state: IncidentState;
+    run: RunSummary | null;
+    alert: Alert;
+    events: IncidentEvent[];
+    runs: RunSummary[];
+  }
+>;
 
 export interface Frame {
   filename: string | null;
@@ -191,56 +130,33 @@ export interface Alert {
   url: string | null;
 }
 
-export interface IncidentEvent {
-  id: string;
-  event_id: string;
-  at: string;
-  title: string;
-  release: string | null;
-  environment: string | null;
-}
-
-export interface IncidentDetail extends Incident {
-  alert: Alert;
-  events: IncidentEvent[];
-  runs: RunSummary[];
-}
-
 export type RunStatus = "queued" | "running" | "completed" | "failed" | "cancelled";
 export type StepName = "alert" | "prepare" | "reproduce" | "patch" | "prove" | "propose" | "watch";
 export type StepState = "waiting" | "working" | "done" | "failed" | "skipped";
 export type Verdict = "proven" | "unproven" | "not_applicable";
 
-export interface RunSummary {
-  id: string;
-  number: number;
-  request_id: string;
-  request_title: string;
+interface RunWords {
   status: RunStatus;
   step: StepName | null;
-  live_line: string | null;
-  live_since: string | null;
-  started_at: string | null;
-  finished_at: string | null;
-  created_at: string;
-  diff_size: number;
   verdict: Verdict | null;
-  executor: string | null;
-  model: string | null;
-  incident_id: string | null;
-  incident_short_id: string | null;
-  merge_request_id: string | null;
-  workspace_uid: string;
 }
 
-export interface Step {
-  name: StepName;
-  state: StepState;
-  started_at: string | null;
-  finished_at: string | null;
-  summary: string | null;
-  cost_usd: number | null;
-}
+export type RunSummary = Refine<Served["RunSummary"], RunWords>;
+export type Step = Refine<Served["StepView"], { name: StepName; state: StepState }>;
+export type Usage = Required<Served["UsageView"]>;
+export type RunDetail = Refine<
+  Served["RunDetail"],
+  RunWords & {
+    steps: Step[];
+    rules: Rule[];
+    tests: ProofTest[];
+    mutants: Mutant[];
+    events: RunEvent[];
+    usage: Usage | null;
+    sandbox: { mode: string | null; guarantees: Guarantee[] } | null;
+    egress: Egress[];
+  }
+>;
 
 export type RuleName =
   | "guardrails"
@@ -266,8 +182,6 @@ export interface TestResult {
   outcome: Outcome;
   /** What the test printed and raised, cut to a few kilobytes. */
   log?: string | null;
-  /** Where to read the same, for a log that is kept elsewhere. */
-  log_ref?: string | null;
 }
 
 export interface ProofTest {
@@ -285,19 +199,7 @@ export interface Mutant {
   caught_by: string[];
 }
 
-export interface Guarantee {
-  promise: string;
-  state: "holds" | "missing" | "unverified";
-  detail: string;
-}
-
-export interface Usage {
-  input_tokens: number;
-  output_tokens: number;
-  cost_usd: number | null;
-  budget_usd: number | null;
-  tokens_max?: number | null;
-}
+export type Guarantee = Refine<Served["Guarantee"], { state: "holds" | "missing" | "unverified" }>;
 
 /** One decision of the egress proxy, or several alike with their count. */
 export interface Egress {
@@ -307,29 +209,6 @@ export interface Egress {
   reason?: string;
   verdict?: string;
   count?: number;
-}
-
-export interface RunDetail extends RunSummary {
-  steps: Step[];
-  rules: Rule[];
-  tests: ProofTest[];
-  mutants: Mutant[];
-  diff: string;
-  reports: Record<string, unknown>;
-  artifacts: Record<string, unknown>;
-  events: RunEvent[];
-  usage: Usage | null;
-  sandbox: { mode: string | null; guarantees: Guarantee[] } | null;
-  egress: Egress[];
-  evidence_url: string | null;
-  bundle_digest: string | null;
-  key_id: string | null;
-  error: string | null;
-  base_commit: string | null;
-  patch_commit: string | null;
-  base_branch: string | null;
-  branch: string | null;
-  prompt: string | null;
 }
 
 interface EventBase {
@@ -347,18 +226,23 @@ export type RunEvent = EventBase &
     | { type: "user_prompt"; message: string }
     | { type: "user_message"; message: string }
     | { type: "assistant_message"; message: string }
+    | { type: "thinking"; message: string }
+    | { type: "tool"; name: string; message: string }
+    | { type: "plan"; items: { content: string; status: string }[] }
     | { type: "status"; message: string }
-    | { type: "log"; message: string }
-    | { type: "command"; command: string; cwd?: string | null }
+    /** A piece of output: it begins and ends anywhere in a line. */
+    | { type: "log"; message: string; call_id?: string }
+    | { type: "command"; command: string; cwd?: string | null; call_id?: string }
     | {
         type: "command_finished";
         command: string;
         exit_code: number | null;
         duration_ms: number | null;
         output?: string | null;
+        call_id?: string;
       }
     | { type: "file_change"; path: string; diff: string }
-    | { type: "test_result"; side: "base" | "patch"; repeat: number; test: string; outcome: Outcome }
+    | { type: "test_result"; side: Side; repeat: number; test: string; outcome: Outcome }
     | { type: "step"; step: StepName; state: StepState; summary?: string | null }
     | { type: "rule"; rule: RuleName; state: RuleState; detail?: string | null }
     | { type: "verdict"; verdict: Verdict; message?: string }
@@ -370,104 +254,68 @@ export type RunEvent = EventBase &
 
 export type MergeRequestStatus = "OPEN" | "MERGED" | "CLOSED" | "DRAFT";
 export type Side = "base" | "patch";
+export type Comment = Refine<Served["MergeRequestComment"], { side: Side }>;
+export type MergeRequest = Refine<
+  Served["MergeRequest"],
+  {
+    status: MergeRequestStatus;
+    verdict: Verdict;
+    rules: Rule[];
+    tests: ProofTest[];
+    mutants: Mutant[];
+    comments: Comment[];
+  }
+>;
 
-export interface Comment {
-  id: string;
-  path: string;
-  line: number;
-  side: Side;
-  body: string;
-  author: string;
-  created_at: string;
-  sent: boolean;
+export type Executor = Required<Served["Executor"]>;
+export type System = Refine<Served["System"], { guarantees: Guarantee[] }>;
+
+export type InboxItem = Refine<
+  Served["InboxItem"],
+  { kind: "incident" | "run" | "merge_request"; run: RunSummary | null; tests: ProofTest[] }
+>;
+export type Inbox = Refine<
+  Served["Inbox"],
+  Record<"needs_you" | "working" | "ready_to_merge" | "done", InboxItem[]>
+>;
+
+export type SandboxSession = Refine<
+  Served["SandboxSession"],
+  { status: "starting" | "ready" | "failed" | "terminated" }
+>;
+export type ExecView = Required<Served["ExecView"]>;
+export type SandboxFile = Refine<Served["SandboxFile"], { kind: "file" | "directory" | "symlink" | "other" }>;
+
+interface Refined {
+  AuthSettings: AuthSettings;
+  User: User;
+  Workspace: Workspace;
+  WorkspaceMember: WorkspaceMember;
+  ApiKey: ApiKey;
+  NewApiKey: NewApiKey;
+  RepositoryLink: RepositoryLink;
+  AlertSource: AlertSource;
+  Incident: Incident;
+  IncidentDetail: IncidentDetail;
+  RunSummary: RunSummary;
+  RunDetail: RunDetail;
+  MergeRequest: MergeRequest;
+  MergeRequestComment: Comment;
+  Executor: Executor;
+  System: System;
+  Inbox: Inbox;
+  SandboxSession: SandboxSession;
+  ExecView: ExecView;
+  SandboxFile: SandboxFile;
 }
 
-export interface MergeRequestSummary {
-  id: string;
-  ref: string | null;
-  request_id: string;
-  request_title: string;
-  title: string;
-  description: string;
-  target_branch: string;
-  source_branch: string;
-  status: MergeRequestStatus;
-  created_at: string;
-  number: number;
-  run_id: string | null;
-  incident_id: string | null;
-  incident_short_id: string | null;
-  verdict: Verdict | null;
-  additions: number;
-  deletions: number;
-  files_changed: number;
-  repository: string | null;
-  tests: ProofTest[];
-  rules: Rule[];
-  merged_at: string | null;
-  approved_by: string | null;
-}
+/** What an answer is for the app: the refined noun where there is one. */
+export type Ours<Answer> = Answer extends readonly (infer Each)[] ? One<Each>[] : One<Answer>;
 
-export interface MergeRequest extends MergeRequestSummary {
-  diff: string;
-  mutants: Mutant[];
-  evidence_url: string | null;
-  bundle_digest: string | null;
-  key_id: string | null;
-  approved_at: string | null;
-  merge_commit: string | null;
-  base_commit: string | null;
-  patch_commit: string | null;
-  what_broke: string | null;
-  why: string | null;
-  what_changed: string | null;
-  override: { by: string; reason: string; at: string } | null;
-  can_merge: boolean;
-  cannot_merge_reason: string | null;
-  reviewed: string[];
-  comments: Comment[];
-}
-
-export interface NewComment {
-  path: string;
-  line: number;
-  side: Side;
-  body: string;
-}
-
-export interface Executor {
-  id: string;
-  label: string;
-  available: boolean;
-  /** Why it can't be used here, with the way out. */
-  reason?: string | null;
-  default: boolean;
-}
-
-export interface System {
-  version: string;
-  provisioner: string;
-  guarantees: Guarantee[];
-  model: { provider: string | null; model: string | null; scripted: boolean };
-  demo_available: boolean;
-}
-
-export interface InboxItem {
-  kind: "incident" | "run" | "merge_request";
-  id: string;
-  number: number;
-  title: string;
-  subtitle: string | null;
-  state: string;
-  at: string;
-  href: string;
-  run: RunSummary | null;
-  action: { label: string; method: string; url: string } | null;
-}
-
-export interface Inbox {
-  needs_you: InboxItem[];
-  working: InboxItem[];
-  ready_to_merge: InboxItem[];
-  done: InboxItem[];
-}
+type One<Answer> = {
+  [Name in keyof Refined]: [Answer, Served[Name]] extends [Served[Name], Answer] ? Refined[Name] : never;
+}[keyof Refined] extends infer Found
+  ? [Found] extends [never]
+    ? Answer
+    : Found
+  : never;

@@ -1,17 +1,18 @@
 import { Modal } from "@mantine/core";
+import { allCommands } from "./commands";
 import css from "./help.module.css";
-import { allShortcuts } from "./shortcuts";
+import { MOD } from "./platform";
 
 export default function Help({ onClose }: { onClose: () => void }) {
-  const shortcuts = [{ keys: "⌘ k", label: "Find or run" }, ...allShortcuts()];
+  const withKeys = [{ keys: `${MOD} k`, label: "Find or run" }, ...allCommands()].filter((each) => each.keys);
   return (
     <Modal opened onClose={onClose} title="Keys" size="sm" closeButtonProps={{ "aria-label": "Close" }}>
       <dl className={css.list}>
-        {shortcuts.map((shortcut) => (
-          <div key={shortcut.keys} className={css.row}>
-            <dt>{shortcut.label}</dt>
+        {withKeys.map(({ keys, label }) => (
+          <div key={keys} className={css.row}>
+            <dt>{label}</dt>
             <dd>
-              {shortcut.keys.split(" ").map((key) => (
+              {keys?.split(" ").map((key) => (
                 <kbd key={key} className={css.key}>
                   {key}
                 </kbd>
@@ -20,7 +21,7 @@ export default function Help({ onClose }: { onClose: () => void }) {
           </div>
         ))}
       </dl>
-      <p className={css.note}>Keys of the page you are on are listed too. On Windows and Linux, ⌘ is Ctrl.</p>
+      <p className={css.note}>Keys of the page you are on are listed too.</p>
     </Modal>
   );
 }

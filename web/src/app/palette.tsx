@@ -6,9 +6,10 @@ import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { incidentsQuery, mergeRequestsQuery, runsQuery } from "../api/queries";
 import { Glyph, type GlyphName } from "../components/glyph";
+import { Inline } from "../components/inline";
+import { allCommands } from "./commands";
 import { MAIN, SETTINGS } from "./nav";
 import css from "./palette.module.css";
-import { allShortcuts } from "./shortcuts";
 import { useWorkspace } from "./workspace";
 
 interface Choice {
@@ -67,7 +68,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
           setAt(0);
         }}
         onKeyDown={onKey}
-        placeholder="Find a run, an incident, a page"
+        placeholder="Find a run, an incident, a file, a command"
         aria-label="Find or run"
         role="combobox"
         aria-expanded="true"
@@ -88,7 +89,9 @@ export default function Palette({ onClose }: { onClose: () => void }) {
             onClick={() => take(choice)}
           >
             <Glyph name={choice.glyph} />
-            <span className={css.label}>{choice.label}</span>
+            <span className={css.label}>
+              <Inline text={choice.label} />
+            </span>
             <span className={css.meta}>{choice.meta}</span>
           </div>
         ))}
@@ -111,17 +114,19 @@ function useChoices(): Choice[] {
     meta: entry.keys ?? "",
     run: () => void navigate({ to: entry.to }),
   }));
-  const commands: Choice[] = allShortcuts()
-    .filter((shortcut) => !shortcut.keys.startsWith("g ") && shortcut.keys !== "?")
-    .map((shortcut) => ({
-      id: `key-${shortcut.keys.charCodeAt(0)}`,
+  const commands: Choice[] = allCommands()
+    // The pages stand above, under their own names.
+    .filter((command) => !command.keys?.startsWith("g "))
+    .map((command, index) => ({
+      id: `command-${index}`,
       glyph: "right",
-      label: shortcut.label,
-      meta: shortcut.keys,
-      run: shortcut.run,
+      label: command.label,
+      meta: command.keys ?? "",
+      run: command.run,
     }));
   return [
     ...pages,
+    ...commands,
     ...(incidents.data ?? []).map(
       (each): Choice => ({
         id: each.id,
@@ -149,7 +154,6 @@ function useChoices(): Choice[] {
         run: () => void navigate({ to: "/merge-requests/$id", params: { id: each.id } }),
       }),
     ),
-    ...commands,
   ];
 }
 

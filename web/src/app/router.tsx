@@ -60,6 +60,7 @@ const incident = createRoute({
 const runs = createRoute({
   getParentRoute: () => shell,
   path: "/runs",
+  validateSearch: newSearch,
   component: lazyRouteComponent(() => import("../features/runs/runs-page")),
 });
 
@@ -100,6 +101,7 @@ const alertSources = createRoute({
 const apiKeys = createRoute({
   getParentRoute: () => shell,
   path: "/api-keys",
+  validateSearch: newSearch,
   component: lazyRouteComponent(() => import("../features/api-keys/api-keys-page")),
 });
 

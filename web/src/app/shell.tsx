@@ -8,10 +8,10 @@ import { api, ask } from "../api/client";
 import { inboxQuery, keys, meQuery } from "../api/queries";
 import { Glyph, Mark } from "../components/glyph";
 import { ErrorNote } from "../components/note";
+import { pressKey, useCommands } from "./commands";
 import { MAIN, type NavEntry, SETTINGS } from "./nav";
 import { onOpenPalette, openPalette } from "./palette-door";
 import css from "./shell.module.css";
-import { pressKey, useShortcuts } from "./shortcuts";
 import { useWorkspace, WorkspaceContext } from "./workspace";
 
 const Palette = lazy(() => import("./palette"));
@@ -66,7 +66,7 @@ function Frame() {
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
   }, []);
-  useShortcuts([
+  useCommands([
     ...MAIN.filter((entry) => entry.keys).map((entry) => ({
       keys: entry.keys ?? "",
       label: `Go to ${entry.label.toLowerCase()}`,
@@ -182,7 +182,7 @@ function PersonMenu({ name }: { name: string }) {
   const navigate = useNavigate();
   const queries = useQueryClient();
   const signOut = async () => {
-    await ask(api.POST("/api/auth/logout/", { body: {} })).catch(() => undefined);
+    await ask(api.POST("/api/auth/logout/")).catch(() => undefined);
     queries.removeQueries({ queryKey: keys.me });
     await navigate({ to: "/sign-in", search: {} });
     queries.clear();

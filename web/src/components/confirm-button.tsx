@@ -9,11 +9,13 @@ export function ConfirmButton({
   sure,
   onConfirm,
   loading,
+  size = "xs",
 }: {
   label: string;
   sure: string;
   onConfirm: () => void;
   loading?: boolean;
+  size?: "xs" | "sm";
 }) {
   const [asking, setAsking] = useState(false);
   useEffect(() => {
@@ -23,7 +25,7 @@ export function ConfirmButton({
   }, [asking]);
   return (
     <Button
-      size="xs"
+      size={size}
       variant={asking ? "default" : "subtle"}
       loading={loading}
       onClick={() => {

@@ -3,7 +3,7 @@
 import { Skeleton } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { useShortcuts } from "../app/shortcuts";
+import { useCommands } from "../app/commands";
 import css from "./list.module.css";
 import { type State, StateIcon } from "./state-icon";
 
@@ -15,7 +15,7 @@ export function useListKeys(): void {
       rows[at < 0 ? (step === 1 ? 0 : rows.length - 1) : Math.min(Math.max(at + step, 0), rows.length - 1)];
     next?.focus();
   };
-  useShortcuts([
+  useCommands([
     { keys: "j", label: "Next row", run: () => move(1) },
     { keys: "k", label: "Previous row", run: () => move(-1) },
   ]);

@@ -4,6 +4,7 @@
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
 import { openPalette } from "../app/palette-door";
+import { MOD } from "../app/platform";
 import { Glyph } from "./glyph";
 import css from "./page.module.css";
 
@@ -63,7 +64,7 @@ export function Page({
         <button type="button" className={css.find} onClick={openPalette}>
           <Glyph name="search" />
           <span>Find or run</span>
-          <kbd className={css.key}>⌘K</kbd>
+          <kbd className={css.key}>{MOD === "⌘" ? "⌘K" : "Ctrl K"}</kbd>
         </button>
       </header>
       <div className={panes ? css.panes : css.scroll}>{children}</div>
@@ -82,20 +83,20 @@ export function PageHead({ children, aside }: { children: ReactNode; aside?: Rea
   );
 }
 
-/** Facts on one line, with the dots between them as decoration. */
-export function Facts({ children }: { children: ReactNode[] }) {
+/** Facts on one line, with the dots between them as decoration: where the line breaks, no dot is left over. */
+export function Facts({ children, small = false }: { children: ReactNode[]; small?: boolean }) {
   const shown = children.filter(
     (child) => child !== null && child !== undefined && child !== false && child !== "",
   );
   return (
-    <div className={css.facts}>
-      <div className={css.factLine}>
+    <span className={css.facts} data-small={small || undefined}>
+      <span className={css.factLine}>
         {shown.map((child, index) => (
           <span key={index} className={css.fact}>
             {child}
           </span>
         ))}
-      </div>
-    </div>
+      </span>
+    </span>
   );
 }

@@ -2,7 +2,7 @@
 
 import type {
   Incident,
-  MergeRequestSummary,
+  MergeRequest,
   RuleState,
   RunSummary,
   StepName,
@@ -87,11 +87,14 @@ export function incidentSaid(incident: Incident): Said {
   }
 }
 
-export function mergeRequestSaid(mr: MergeRequestSummary): Said {
-  if (mr.status === "MERGED") return { state: "done", word: "Merged" };
+export function mergeRequestSaid(mr: MergeRequest): Said {
+  if (mr.status === "MERGED") {
+    return mr.recurred_at
+      ? { state: "broken", word: "Merged, but it came back" }
+      : { state: "done", word: "Merged" };
+  }
   if (mr.status === "CLOSED") return { state: "unverified", word: "Closed" };
-  if (mr.verdict === "proven") return { state: "proven", word: "Proven, ready to merge" };
-  if (mr.verdict === "unproven") return { state: "unproven", word: "Unproven" };
-  if (mr.verdict === "not_applicable") return { state: "unverified", word: "Proof not applicable" };
-  return { state: "waiting", word: "Not proven yet" };
+  return mr.verdict === "proven"
+    ? { state: "proven", word: "Proven, ready to merge" }
+    : verdictSaid(mr.verdict);
 }

@@ -117,7 +117,7 @@ export const theme = createTheme({
         error: { fontSize: "var(--text-meta)" },
       },
     }),
-    Checkbox: Checkbox.extend({ defaultProps: { size: "xs", color: "ink" } }),
+    Checkbox: Checkbox.extend({ defaultProps: { size: "xs", color: "ink", iconColor: "var(--surface)" } }),
     Switch: Switch.extend({ defaultProps: { size: "sm", color: "ink" } }),
     SegmentedControl: SegmentedControl.extend({ defaultProps: { size: "xs" } }),
     Menu: Menu.extend({

@@ -59,6 +59,9 @@ pub async fn start(config: ServeConfig) -> Result<Server> {
     let stop = engine.shutdown.clone();
     let http = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).into_future());
     let worker = tokio::spawn(engine::worker::run(engine.clone()));
+    // Measured before the first run, so that its guarantee card says what holds here.
+    let provisioners = engine.provisioners.clone();
+    tokio::spawn(async move { futures::future::join_all(provisioners.iter().map(|each| each.guarantees())).await });
     tokio::spawn(engine::schedule::run(engine));
     Ok(Server { url, first_password, running, http, worker })
 }

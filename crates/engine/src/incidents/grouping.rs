@@ -5,6 +5,7 @@ use crate::{Engine, scrub};
 use domain::alert::Alert;
 use domain::incident::{self, Incident, IncidentState};
 use domain::limits::EVENTS_PER_INCIDENT_MAX;
+use domain::sightings::Sightings;
 use domain::source::Source;
 use domain::{AlertSourceId, IncidentId, Result, Timestamp};
 use std::collections::{HashMap, HashSet};
@@ -84,6 +85,7 @@ async fn open(engine: &Engine, tx: &mut store::Tx, source: &Source, fingerprint:
         last_seen: now,
         times_seen: 0,
         users_seen: 0,
+        sightings: None,
         release: alert.release.clone(),
         environment: alert.environment.clone(),
         request: None,
@@ -100,6 +102,7 @@ async fn count(tx: &mut store::Tx, one: &mut Touched, place: usize, alert: &Aler
     one.arrivals.push(place);
     one.incident.times_seen += 1;
     one.incident.last_seen = now;
+    one.incident.sightings.get_or_insert_with(|| Sightings::since(now)).count(now);
     if let Some(user) = scrub::user_key(alert)
         && one.users.insert(user.to_string())
     {

@@ -145,6 +145,7 @@ impl Work {
 
     fn alert_summary(&self) -> String {
         match &self.incident {
+            Some(incident) if incident.times_seen == 1 => format!("{}, seen once", incident.kind_or_title()),
             Some(incident) => format!("{}, seen {} times", incident.kind_or_title(), incident.times_seen),
             None => "asked by a person".to_string(),
         }

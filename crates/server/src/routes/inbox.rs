@@ -4,12 +4,13 @@ use crate::routes::runs::{self, RunSummary};
 use crate::{AppState, Json, Query, Reply, Stamp};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::Error;
+use domain::evidence::TestRow;
+use domain::{Error, IncidentId};
 use engine::accounts::Caller;
 use engine::inbox::{self, Item};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -40,6 +41,12 @@ pub struct InboxItem {
     /// The page in the web app.
     pub href: String,
     pub run: Option<RunSummary>,
+    /// As it is linked, of a merge request.
+    pub repository: Option<String>,
+    pub incident_short_id: Option<String>,
+    /// The tests that count, of a run or a merge request, without what they printed.
+    #[schema(value_type = Vec<Object>)]
+    pub tests: Value,
     /// What can be done from the list.
     pub action: Option<ActionView>,
 }
@@ -50,6 +57,12 @@ pub struct ActionView {
     pub label: &'static str,
     pub method: &'static str,
     pub url: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Crashed {
+    #[schema(value_type = String, format = Uuid)]
+    pub incident_id: IncidentId,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -93,10 +106,14 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
                 at,
                 href: format!("/incidents/{}", incident.id),
                 run: None,
+                repository: None,
+                incident_short_id: Some(listed.short_id),
+                tests: json!([]),
                 action: Some(ActionView { label: "Run anyway", method: "POST", url: format!("/api/incidents/{}/run/", incident.id) }),
             }
         }
         Item::Run(run) => {
+            let tests = outcomes(&run.record.tests);
             let summary = runs::summaries(state, vec![*run]).await?.pop().ok_or_else(|| Error::internal("a run has a summary"))?;
             InboxItem {
                 kind: "run",
@@ -108,11 +125,15 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
                 at,
                 href: format!("/runs/{}", summary.id),
                 action: None,
+                repository: None,
+                incident_short_id: summary.incident_short_id.clone(),
+                tests,
                 run: Some(summary),
             }
         }
         Item::MergeRequest(whole) => {
             let merge_request = whole.merge_request;
+            let tests = outcomes(whole.run.as_ref().map_or(&[], |run| &run.record.tests));
             let broken =
                 whole.run.as_ref().and_then(|run| run.record.rules.iter().find(|r| r.state == domain::evidence::RuleState::Broken));
             InboxItem {
@@ -129,16 +150,28 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
                 at,
                 href: format!("/merge-requests/{}", merge_request.id),
                 run: None,
+                repository: whole.repository.map(|repository| repository.repository),
+                incident_short_id: whole.incident_short_id,
+                tests,
                 action: None,
             }
         }
     })
 }
 
+/// What a strip on one line needs: this list is read every few seconds, and logs are long.
+fn outcomes(rows: &[TestRow]) -> Value {
+    let mut rows = rows.to_vec();
+    for dot in rows.iter_mut().flat_map(|row| row.base.iter_mut().chain(&mut row.patch)) {
+        dot.log.clear();
+    }
+    json!(rows)
+}
+
 /// Crashes the bundled example for real; its alert becomes an incident with a run
-#[utoipa::path(post, path = "/api/demo/crash/", tag = "inbox", responses((status = 202)))]
+#[utoipa::path(post, path = "/api/demo/crash/", tag = "inbox", responses((status = 202, body = Crashed)))]
 async fn crash(State(state): State<AppState>, caller: Caller) -> Reply<Response> {
     let example = state.example.clone().ok_or_else(|| Error::not_found("this server has no example to crash"))?;
     let incident = example.crash(&caller.user).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"incident_id": incident}))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(Crashed { incident_id: incident })).into_response())
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::alert::Alert;
 use domain::incident::Incident;
 use domain::run::Run;
+use domain::sightings::Sightings;
 use domain::{AlertId, AlertSourceId, Error, IncidentId, RequestId};
 use engine::incidents::{self, AlertEvent, Listed, Whole};
 use http::StatusCode;
@@ -42,6 +43,8 @@ pub struct IncidentView {
     pub last_seen: Stamp,
     pub times_seen: i64,
     pub users_seen: i64,
+    /// When it was seen; null where nothing was counted since this is kept.
+    pub sightings: Option<SightingsView>,
     pub release: Option<String>,
     pub environment: Option<String>,
     #[schema(value_type = Option<String>, format = Uuid)]
@@ -50,6 +53,22 @@ pub struct IncidentView {
     pub run: Option<RunSummary>,
     /// Why no run was started, in words.
     pub no_run_reason: Option<String>,
+}
+
+/// Counts in equal spans, oldest first; after the last one nothing was seen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sightings)]
+pub struct SightingsView {
+    pub since: Stamp,
+    pub span_seconds: i64,
+    pub counts: Vec<u32>,
+}
+
+impl From<Sightings> for SightingsView {
+    fn from(sightings: Sightings) -> Self {
+        let Sightings { since, span_seconds, counts } = sightings;
+        SightingsView { since: Stamp(since), span_seconds, counts }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -125,6 +144,7 @@ fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
         last_seen,
         times_seen,
         users_seen,
+        sightings,
         release,
         environment,
         request,
@@ -149,6 +169,7 @@ fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
         last_seen: Stamp(last_seen),
         times_seen,
         users_seen,
+        sightings: sightings.map(SightingsView::from),
         release: said(release),
         environment: said(environment),
         request_id: request,

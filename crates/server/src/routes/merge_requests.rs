@@ -47,6 +47,8 @@ pub struct MergeRequestView {
     /// The run whose proof it carries.
     #[schema(value_type = String, format = Uuid)]
     pub run_id: RunId,
+    /// Null once the run is deleted.
+    pub run_number: Option<i64>,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub incident_id: Option<IncidentId>,
     pub incident_short_id: Option<String>,
@@ -166,6 +168,7 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         reviewed,
         comments,
     } = decisions;
+    let run_number = run.as_ref().map(|run| run.number);
     let record = run.map(|run| run.record).unwrap_or_default();
     let RunRecord { rules, tests, wrong_versions, other_tests, bundle_digest, what_broke, why, what_changed, .. } = record;
     let is_approved = approved_commit.as_ref() == Some(&patch_commit);
@@ -178,6 +181,7 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         request_id: request,
         request_title,
         run_id,
+        run_number,
         incident_id: incident,
         incident_short_id,
         workspace_uid,
@@ -376,13 +380,20 @@ async fn comment(
     Ok((StatusCode::CREATED, Json(CommentView::from(made))).into_response())
 }
 
-/// Send the waiting comments to the agent, which goes on in a follow-up run
+#[derive(Serialize, ToSchema)]
+struct Sent {
+    status: &'static str,
+    #[schema(value_type = String, format = Uuid)]
+    run_id: RunId,
+}
+
+/// Send the waiting comments, and what does not hold of an unproven fix, to the agent, which goes on in a follow-up run
 #[utoipa::path(post, path = "/api/merge-requests/{id}/comments/send/", tag = "merge requests", params(("id" = String, Path)), responses(
-    (status = 202), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
+    (status = 202, body = Sent), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
 ))]
 async fn send_comments(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequestId>) -> Reply<Response> {
-    let run = merge_requests::send_comments(&state.engine, caller.user.id, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"status": "queued", "run_id": run}))).into_response())
+    let run_id = merge_requests::send_comments(&state.engine, caller.user.id, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Sent { status: "queued", run_id })).into_response())
 }
 
 async fn shown(state: &AppState, caller: &Caller, id: MergeRequestId) -> Reply<Json<MergeRequestView>> {

@@ -4,7 +4,7 @@ use crate::{AppState, Caller, Id, Json, MaybeJson, Paging, Query, Reply, Stamp00
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::request::{Attachment, ChatMessage, LlmChoice, RequestKind};
-use domain::{Error, RepositoryId, RequestId};
+use domain::{Error, RepositoryId, RequestId, RunId};
 use engine::requests::{self, NewRequest, Whole};
 use engine::workspaces;
 use http::StatusCode;
@@ -252,10 +252,17 @@ struct Chat {
     attachments: Vec<Attachment>,
 }
 
+#[derive(Serialize, ToSchema)]
+struct Said {
+    status: &'static str,
+    #[schema(value_type = String, format = Uuid)]
+    run_id: RunId,
+}
+
 /// Says something about a request; the agent goes on with it in a follow-up run.
-#[utoipa::path(post, path = "/api/chat/", tag = "requests", request_body = Chat, responses((status = 202)))]
+#[utoipa::path(post, path = "/api/chat/", tag = "requests", request_body = Chat, responses((status = 202, body = Said)))]
 async fn chat(State(state): State<AppState>, caller: Caller, Json(body): Json<Chat>) -> Reply<Response> {
     let id: RequestId = body.request_id.parse().map_err(|_| Error::field("request_id", "this is no UUID"))?;
-    let run = requests::chat(&state.engine, caller.user.id, id, body.message, body.attachments).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"status": "received", "run_id": run}))).into_response())
+    let run_id = requests::chat(&state.engine, caller.user.id, id, body.message, body.attachments).await?;
+    Ok((StatusCode::ACCEPTED, Json(Said { status: "received", run_id })).into_response())
 }

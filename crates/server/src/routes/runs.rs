@@ -319,15 +319,21 @@ struct Retry {
     from_step: Option<String>,
 }
 
+#[derive(Serialize, ToSchema)]
+struct Retried {
+    #[schema(value_type = String, format = Uuid)]
+    run_id: RunId,
+}
+
 /// Runs the request again, from the start or from a step.
-#[utoipa::path(post, path = "/api/runs/{id}/retry/", tag = "runs", params(("id" = String, Path)), request_body = Retry, responses((status = 202)))]
+#[utoipa::path(post, path = "/api/runs/{id}/retry/", tag = "runs", params(("id" = String, Path)), request_body = Retry, responses((status = 202, body = Retried)))]
 async fn retry(State(state): State<AppState>, caller: Caller, Id(id): Id<RunId>, MaybeJson(body): MaybeJson<Retry>) -> Reply<Response> {
     let from = match body.from_step.as_deref() {
         None | Some("") => None,
         Some(word) => Some(Step::parse(word).ok_or_else(|| Error::field("from_step", format!("`{word}` is no step of a run")))?),
     };
     let run = runs::retry(&state.engine, caller.user.id, id, from).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"run_id": run}))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(Retried { run_id: run })).into_response())
 }
 
 /// Removes a run that ended and proves no merge request.

@@ -228,6 +228,8 @@ async fn ten_thousand_duplicates_are_one_incident_counted_exactly_and_one_run() 
     let one = incidents(&house, &ann).await.remove(0);
     assert_eq!((&one["times_seen"], &one["users_seen"], &one["state"]), (&json!(10_000), &json!(37), &json!("fixing")));
     assert!(one["run"]["number"] == 1 && one["no_run_reason"].is_null(), "{one}");
+    let counts = one["sightings"]["counts"].as_array().expect("a histogram");
+    assert_eq!(counts.iter().map(|count| count.as_u64().expect("a count")).sum::<u64>(), 10_000);
     let detail = house.get(&ann, &format!("/api/incidents/{}/", one["id"].as_str().expect("an id"))).await;
     assert_eq!(detail.json["runs"].as_array().map(Vec::len), Some(1));
     assert_eq!(detail.json["events"].as_array().map(Vec::len), Some(50));

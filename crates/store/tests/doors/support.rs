@@ -9,6 +9,7 @@ use domain::merge_request::{Decisions, MergeRequest, MergeRequestStatus};
 use domain::repository::Repository;
 use domain::request::{LlmChoice, Request, RequestKind, RequestState};
 use domain::run::{Run, RunRecord, RunStatus};
+use domain::sightings::Sightings;
 use domain::source::Source;
 use domain::workspace::Workspace;
 use domain::*;
@@ -256,6 +257,7 @@ pub fn incident(source: &Source, number: i64, fingerprint: &str) -> Incident {
         last_seen: at(number),
         times_seen: 1,
         users_seen: 0,
+        sightings: Some(Sightings { since: at(number), span_seconds: 30, counts: vec![1, 0, 2] }),
         release: "1.0".into(),
         environment: "production".into(),
         request: None,

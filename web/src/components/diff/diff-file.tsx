@@ -31,7 +31,7 @@ export function DiffLines({ file, mode, notes }: { file: DiffFile; mode: DiffMod
   if (file.binary) return <p className={css.note}>A binary file. Its content is not shown.</p>;
   if (file.hunks.length === 0) return <p className={css.note}>{emptyReason(file)}</p>;
   const long = file.additions + file.deletions > CHUNK * 2;
-  return file.hunks.map((hunk, index) => (
+  const body = file.hunks.map((hunk, index) => (
     <Fragment key={`${hunk.oldStart}-${hunk.newStart}`}>
       <HunkHead file={file} index={index} />
       {chunks(hunks[index] ?? [], CHUNK).map((piece, at) => (
@@ -47,6 +47,7 @@ export function DiffLines({ file, mode, notes }: { file: DiffFile; mode: DiffMod
       ))}
     </Fragment>
   ));
+  return <div className={css.body}>{body}</div>;
 }
 
 function HunkHead({ file, index }: { file: DiffFile; index: number }) {
@@ -69,8 +70,18 @@ function UnifiedLines({ lines, notes }: { lines: Inked[]; notes: LineNotes | und
     return (
       <Fragment key={index}>
         <div className={css.line} data-kind={line.kind}>
-          <Gutter number={line.old} side="base" notes={line.kind === "delete" ? notes : undefined} />
-          <Gutter number={line.new} side="patch" notes={line.kind === "delete" ? undefined : notes} />
+          <Gutter
+            number={line.old}
+            kind={line.kind}
+            side="base"
+            notes={line.kind === "delete" ? notes : undefined}
+          />
+          <Gutter
+            number={line.new}
+            kind={line.kind}
+            side="patch"
+            notes={line.kind === "delete" ? undefined : notes}
+          />
           <Sign kind={line.kind} />
           <Code line={line} pieces={pieces} />
         </div>
@@ -116,7 +127,12 @@ function Half({ line, pieces, side, notes }: HalfProps) {
   const own = line.kind !== "context" || side === "patch";
   return (
     <div className={css.half} data-kind={line.kind}>
-      <Gutter number={side === "base" ? line.old : line.new} side={side} notes={own ? notes : undefined} />
+      <Gutter
+        number={side === "base" ? line.old : line.new}
+        kind={line.kind}
+        side={side}
+        notes={own ? notes : undefined}
+      />
       <Sign kind={line.kind} />
       <Code line={line} pieces={pieces ?? []} />
     </div>
@@ -129,10 +145,12 @@ function Sign({ kind }: { kind: DiffLine["kind"] }) {
 
 function Gutter({
   number,
+  kind,
   side,
   notes,
 }: {
   number: number | null;
+  kind: DiffLine["kind"];
   side: Side;
   notes: LineNotes | undefined;
 }) {
@@ -143,6 +161,7 @@ function Gutter({
       type="button"
       tabIndex={-1}
       className={css.number}
+      data-gutter={kind}
       title="Comment on this line"
       aria-label={`Comment on line ${number}`}
       onClick={() => notes.onComment?.(side, number)}

@@ -1,18 +1,18 @@
 // A whole diff: files at the left with their reviewed marks, one scroll of changed files at the right. `n`/`p` go
-// from hunk to hunk, `x` marks the file at hand.
+// from hunk to hunk, `j`/`k` from line to line, `c` comments on the line, `x` marks the file at hand.
 
 import { Checkbox, SegmentedControl } from "@mantine/core";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import type { Side } from "../../api/types";
+import { useCommands } from "../../app/commands";
 import { useNarrow } from "../../app/media";
-import { useShortcuts } from "../../app/shortcuts";
 import { grouped, plural } from "../format";
 import { Glyph } from "../glyph";
 import { breakable } from "../inline";
 import { Counts } from "./counts";
 import { DiffLines, type DiffMode } from "./diff-file";
 import css from "./diff-view.module.css";
-import type { DiffFile } from "./parse";
+import { type DiffFile, totals } from "./parse";
 
 /** A file longer than this starts folded: nobody reads it by scrolling past. */
 const FOLD_LINES = 2_000;
@@ -37,13 +37,7 @@ export function DiffView({ files, review, plain = false }: Props) {
   const [current, setCurrent] = useState(files[0]?.path ?? "");
   const [folds, setFolds] = useState<Record<string, boolean>>({});
   const body = useRef<HTMLDivElement>(null);
-  const sum = useMemo(
-    () => ({
-      additions: files.reduce((total, file) => total + file.additions, 0),
-      deletions: files.reduce((total, file) => total + file.deletions, 0),
-    }),
-    [files],
-  );
+  const sum = useMemo(() => totals(files), [files]);
 
   const isReviewed = (path: string) => review?.reviewed.includes(path) ?? false;
   const isOpen = (file: DiffFile) =>
@@ -65,11 +59,21 @@ export function DiffView({ files, review, plain = false }: Props) {
     found.setAttribute("data-at", "");
     const path = found.closest<HTMLElement>("[data-path]")?.dataset.path;
     if (path) setCurrent(path);
+    firstChange(body.current, found)?.focus({ preventScroll: true });
   };
-  useShortcuts([
+  const line = (step: 1 | -1) => nextLine(body.current, step)?.focus();
+  useCommands([
     { keys: "n", label: "Next change", run: () => hunk(1) },
     { keys: "p", label: "Previous change", run: () => hunk(-1) },
-    ...(review ? [{ keys: "x", label: "Mark the file reviewed", run: () => mark(current) }] : []),
+    ...(review
+      ? [
+          { keys: "j", label: "Next line", run: () => line(1) },
+          { keys: "k", label: "Previous line", run: () => line(-1) },
+          { keys: "c", label: "Comment on the line", run: () => lineAtHand(body.current)?.click() },
+          { keys: "x", label: "Mark the file reviewed", run: () => mark(current) },
+        ]
+      : []),
+    ...files.map((file) => ({ label: `Go to \`${file.path}\``, run: () => goTo(file.path) })),
   ]);
 
   if (files.length === 0) return <p className={css.none}>Nothing is changed yet.</p>;
@@ -170,7 +174,7 @@ function FileBlock({ file, mode, open, onFold, onFocus, review, reviewed, onMark
   const lines = file.additions + file.deletions;
   return (
     <section className={css.file} data-path={file.path} aria-label={file.path} onFocus={onFocus}>
-      <div className={css.fileHead}>
+      <div className={css.fileHead} data-reviewed={review ? true : undefined}>
         <button type="button" className={css.fold} aria-expanded={open} onClick={onFold}>
           <Glyph name={open ? "down" : "right"} />
           <code>{breakable(file.path)}</code>
@@ -217,6 +221,36 @@ function FileBlock({ file, mode, open, onFold, onFocus, review, reviewed, onMark
 
 function fileElement(root: HTMLElement | null, path: string): HTMLElement | null {
   return root?.querySelector<HTMLElement>(`[data-path="${CSS.escape(path)}"]`) ?? null;
+}
+
+/** Every line that can be commented on is a button in its gutter. */
+function gutters(root: HTMLElement | null): HTMLElement[] {
+  return [...(root?.querySelectorAll<HTMLElement>("[data-gutter]") ?? [])];
+}
+
+function isAfter(node: Node, other: Node): boolean {
+  return (other.compareDocumentPosition(node) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+}
+
+function firstChange(root: HTMLElement | null, hunk: HTMLElement): HTMLElement | undefined {
+  return gutters(root).find((each) => each.dataset.gutter !== "context" && isAfter(each, hunk));
+}
+
+/** From the line that has the focus, or from the first one on the screen. */
+function nextLine(root: HTMLElement | null, step: 1 | -1): HTMLElement | undefined {
+  const all = gutters(root);
+  const at = all.indexOf(document.activeElement as HTMLElement);
+  if (at >= 0) return all[at + step];
+  return all.find((each) => each.getBoundingClientRect().top > 0);
+}
+
+function lineAtHand(root: HTMLElement | null): HTMLElement | undefined {
+  const all = gutters(root);
+  const at = all.find((each) => each === document.activeElement);
+  const hunk =
+    root?.querySelector<HTMLElement>("[data-hunk][data-at]") ??
+    root?.querySelector<HTMLElement>("[data-hunk]");
+  return at ?? (hunk ? firstChange(root, hunk) : undefined);
 }
 
 function nextHunk(root: HTMLElement | null, step: 1 | -1): HTMLElement | null {

@@ -1,5 +1,7 @@
 // A unified diff as data: files, hunks, numbered lines, and the part of a changed line that differs. Pure.
 
+import { grouped, plural } from "../format";
+
 export type LineKind = "context" | "add" | "delete";
 
 export interface DiffLine {
@@ -174,6 +176,19 @@ export function toSplit(lines: DiffLine[]): SplitRow[] {
     }
   }
   return rows;
+}
+
+export function totals(files: readonly DiffFile[]): { additions: number; deletions: number } {
+  return {
+    additions: files.reduce((sum, file) => sum + file.additions, 0),
+    deletions: files.reduce((sum, file) => sum + file.deletions, 0),
+  };
+}
+
+/** `+15 −1 in 2 files` */
+export function changeInWords(files: readonly DiffFile[]): string {
+  const { additions, deletions } = totals(files);
+  return `+${grouped(additions)} −${grouped(deletions)} in ${plural(files.length, "file")}`;
 }
 
 /** What a diff does to one line of the old file. Paths match when one ends in the other, whole parts only. */

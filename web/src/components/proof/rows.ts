@@ -3,7 +3,7 @@
 import type { Outcome, ProofTest, Rule, RuleName, TestResult, Verdict } from "../../api/types";
 import type { State } from "../state-icon";
 
-/** The rules every proof has. `guardrails` stands before them where the server tells of it. */
+/** The rules every proof has. `guardrails` stands after them: it says what a patch may be, not whether it works. */
 export const RULES: RuleName[] = ["red", "green", "no_regression", "strength", "nothing_up_its_sleeve"];
 
 const PROMISES: Record<RuleName, string> = {
@@ -38,18 +38,16 @@ export function orderedRules(rules: Rule[]): Rule[] {
     (name): Rule =>
       rules.find((rule) => rule.rule === name) ?? { rule: name, state: "waiting", detail: null },
   );
-  const all = [...rules.filter((rule) => !RULES.includes(rule.rule)), ...known];
+  const all = [...known, ...rules.filter((rule) => !RULES.includes(rule.rule))];
   return [...all.filter((rule) => rule.state === "broken"), ...all.filter((rule) => rule.state !== "broken")];
 }
 
 export interface Dot {
   state: State;
   said: string;
-  log: Log | null;
+  /** What the test printed. */
+  log: string | null;
 }
-
-/** What a test printed, or where to read it. */
-export type Log = { text: string } | { address: string };
 
 export interface Row {
   test: ProofTest;
@@ -114,7 +112,7 @@ function dots(results: TestResult[], places: number, working: boolean): Dot[] {
     (result): Dot => ({
       state: outcomeState(result.outcome),
       said: result.outcome,
-      log: logOf(result),
+      log: result.log || null,
     }),
   );
   for (let at = known.length; at < places; at++) {
@@ -126,11 +124,6 @@ function dots(results: TestResult[], places: number, working: boolean): Dot[] {
     });
   }
   return known;
-}
-
-function logOf({ log, log_ref }: TestResult): Log | null {
-  if (log) return { text: log };
-  return log_ref?.startsWith("/api/") ? { address: log_ref } : null;
 }
 
 function outcomeState(outcome: Outcome): State {

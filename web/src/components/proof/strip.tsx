@@ -4,7 +4,7 @@
 import { useState } from "react";
 import type { Mutant, ProofTest, Rule, Verdict } from "../../api/types";
 import { CopyButton, CopyLine } from "../copy-button";
-import { plural, shortCommit, shortDigest } from "../format";
+import { shortCommit, shortDigest } from "../format";
 import { Glyph } from "../glyph";
 import { breakable, Inline } from "../inline";
 import { StateIcon, StateWord } from "../state-icon";
@@ -14,13 +14,13 @@ import { Mutants } from "./mutants";
 import {
   condensed,
   type Dot,
-  type Log,
   orderedRules,
   ruleName,
   ruleSentence,
   type Section,
   sections,
   standing,
+  summaryRow,
 } from "./rows";
 import css from "./strip.module.css";
 
@@ -43,12 +43,21 @@ interface Props {
   wide?: boolean;
   /** Without rules and signature, where only the rows matter. */
   brief?: boolean;
+  /** False where the page tells elsewhere what would mend a broken rule. */
+  mend?: boolean;
   bundleName?: string;
 }
 
-export function ProofStrip({ proof, proving = false, wide = false, brief = false, bundleName }: Props) {
+export function ProofStrip({
+  proof,
+  proving = false,
+  wide = false,
+  brief = false,
+  mend = true,
+  bundleName,
+}: Props) {
   const parts = sections({ tests: proof.tests, rules: proof.rules, verdict: proof.verdict, proving });
-  const [log, setLog] = useState<{ log: Log; title: string } | null>(null);
+  const [log, setLog] = useState<{ log: string; title: string } | null>(null);
   return (
     <section className={wide ? css.wide : css.narrow} aria-label="Proof">
       <div className={css.head}>
@@ -66,7 +75,7 @@ export function ProofStrip({ proof, proving = false, wide = false, brief = false
           onLog={(dot, title) => dot.log && setLog({ log: dot.log, title })}
         />
       ))}
-      {!brief && <Rules rules={proof.rules} mutants={proof.mutants} />}
+      {!brief && <Rules rules={proof.rules} mutants={proof.mutants} mend={mend} />}
       {!brief && <Signature proof={proof} bundleName={bundleName} />}
       {log && <LogModal {...log} onClose={() => setLog(null)} />}
     </section>
@@ -197,14 +206,17 @@ function Cell({ dots, tone, side, onLog }: CellProps) {
   );
 }
 
-function Rules({ rules, mutants }: { rules: Rule[]; mutants: Mutant[] }) {
+function Rules({ rules, mutants, mend }: { rules: Rule[]; mutants: Mutant[]; mend: boolean }) {
   const [open, setOpen] = useState(false);
   return (
     <>
       <ul className={css.rules}>
         {orderedRules(rules).map((rule) => (
           <li key={rule.rule} className={css.rule} data-state={rule.state}>
-            <StateIcon state={ruleState(rule.state)} label={rule.state.replaceAll("_", " ")} />
+            <StateIcon
+              state={rule.rule === "guardrails" && rule.state === "holds" ? "done" : ruleState(rule.state)}
+              label={rule.state.replaceAll("_", " ")}
+            />
             <div className={css.sentence}>
               <Inline text={ruleSentence(rule)} />
               {rule.state === "broken" && <span className={css.meta}> · {ruleName(rule.rule)}</span>}
@@ -213,7 +225,7 @@ function Rules({ rules, mutants }: { rules: Rule[]; mutants: Mutant[] }) {
                   {breakable(rule.line ? `${rule.file}:${rule.line}` : rule.file)}
                 </code>
               )}
-              {rule.mend && (
+              {mend && rule.mend && (
                 <p className={css.mend}>
                   <Inline text={rule.mend} />
                 </p>
@@ -259,13 +271,20 @@ function Signature({ proof, bundleName }: { proof: Proof; bundleName: string | u
   );
 }
 
-/** The strip on one line, for lists. */
-export function MiniStrip({ base, patch, label }: { base: Dot[]; patch: Dot[]; label: string }) {
+/** The strip on one line, for lists: the worst counting test stands for all. */
+export function MiniStrip({ tests }: { tests: ProofTest[] }) {
+  const row = summaryRow(tests);
+  if (!row) return null;
+  const say = (dots: Dot[]) => condensed(dots).map(({ dot, count }) => `${count} ${dot.said}`);
   return (
-    <span className={css.mini} role="img" aria-label={label}>
-      <MiniDots dots={base} />
+    <span
+      className={css.mini}
+      role="img"
+      aria-label={`base: ${say(row.base).join(", ")}; patch: ${say(row.patch).join(", ")}`}
+    >
+      <MiniDots dots={row.base} />
       <Glyph name="arrow" size={14} />
-      <MiniDots dots={patch} />
+      <MiniDots dots={row.patch} />
     </span>
   );
 }
@@ -277,10 +296,4 @@ function MiniDots({ dots }: { dots: Dot[] }) {
       {count > 1 && <span>{count}</span>}
     </span>
   ));
-}
-
-export function proofWord(rules: Rule[]): string {
-  const broken = orderedRules(rules).filter((rule) => rule.state === "broken");
-  if (broken.length > 0) return plural(broken.length, "rule broken", "rules broken");
-  return standing(rules);
 }

@@ -62,6 +62,13 @@ export function timeOfDay(at: string): string {
   return new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
+/** `02:38` of the last day, `21 Nov` before it. */
+export function dayOrTime(ms: number, nowMs: number): string {
+  const at = new Date(ms);
+  if (nowMs - ms < DAY) return at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+}
+
 /** `-0.042 s`, counted back from the crash. */
 export function secondsBefore(at: string | null, crash: string): string {
   const [from, to] = [toMs(at), toMs(crash)];

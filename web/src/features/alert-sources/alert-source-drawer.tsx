@@ -1,18 +1,9 @@
 // One alert source: its address to copy, a snippet per language, a test event, the last event, and its settings.
 
-import {
-  Button,
-  Drawer,
-  NativeSelect,
-  NumberInput,
-  PasswordInput,
-  SegmentedControl,
-  Switch,
-  TextInput,
-} from "@mantine/core";
+import { Button, Drawer, NativeSelect, NumberInput, PasswordInput, Switch, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { api, ask } from "../../api/client";
 import { isProblem } from "../../api/problem";
 import { keys, repositoryLinksQuery } from "../../api/queries";
@@ -20,13 +11,33 @@ import type { AlertSource, AlertSourceChange, AlertSourceKind } from "../../api/
 import { useWorkspace } from "../../app/workspace";
 import { ConfirmButton } from "../../components/confirm-button";
 import { CopyButton, CopyLine } from "../../components/copy-button";
+import { Inline } from "../../components/inline";
 import { FailureLine } from "../../components/note";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
-import { address, curl, KINDS, kindLabel, node, python } from "./snippets";
+import { ExecutorField } from "../runs/executor-field";
+import { address, curl, isWhole, KINDS, kindLabel, SNIPPETS, STEPS } from "./snippets";
 
 const RUNS_PER_HOUR = 6;
+/** Runs cost money, so they begin by themselves only where somebody said so. */
+const EMPTY: AlertSourceChange = { automatic_runs: false, runs_per_hour_max: RUNS_PER_HOUR };
+
+/** What the sender proves itself by. */
+const SECRETS: Partial<Record<AlertSourceKind, { label: string; description: string }>> = {
+  sentry_webhook: {
+    label: "Client secret",
+    description: "From the internal integration in Sentry. It checks that a webhook is really from there.",
+  },
+  glitchtip: {
+    label: "Base address",
+    description: "Optional: the address of your GlitchTip. Deliveries that link to another host are refused.",
+  },
+  generic: {
+    label: "Signing secret",
+    description: "Optional: deliveries must then be signed with it in X-Signature-256.",
+  },
+};
 
 export function NewSourceDrawer({
   opened,
@@ -41,30 +52,30 @@ export function NewSourceDrawer({
   const queries = useQueryClient();
   const [kind, setKind] = useState<AlertSourceKind>("sentry_sdk");
   const [clientSecret, setClientSecret] = useState("");
-  const [change, setChange] = useState<AlertSourceChange>({
-    automatic_runs: true,
-    runs_per_hour_max: RUNS_PER_HOUR,
-  });
+  const [change, setChange] = useState<AlertSourceChange>(EMPTY);
   const create = useMutation({
     mutationFn: () =>
       ask(
         api.POST("/api/alert-sources/", {
           body: {
             ...change,
+            name: change.name ?? "",
+            automatic_runs: change.automatic_runs ?? false,
             kind,
             workspace_uid: uid,
-            ...(kind === "sentry_webhook" ? { client_secret: clientSecret } : {}),
+            ...(clientSecret && kind in SECRETS ? { client_secret: clientSecret } : {}),
           },
         }),
       ),
     onSuccess: (source) => {
       void queries.invalidateQueries({ queryKey: keys.alertSources });
-      setChange({ automatic_runs: true, runs_per_hour_max: RUNS_PER_HOUR });
+      setChange(EMPTY);
       setClientSecret("");
       onMade(source);
     },
   });
   const fields = isProblem(create.error) ? create.error.fields : {};
+  const asked = SECRETS[kind];
   const submit = (event: FormEvent) => {
     event.preventDefault();
     create.mutate();
@@ -86,15 +97,17 @@ export function NewSourceDrawer({
           error={fields.kind}
         />
         <SettingsFields change={change} onChange={setChange} fields={fields} focused />
-        {kind === "sentry_webhook" && (
+        {asked && (
           <PasswordInput
-            label="Client secret"
-            description="From the internal integration in Sentry. It checks that a webhook is really from there."
+            label={asked.label}
+            description={asked.description}
+            required={kind === "sentry_webhook"}
+            withAsterisk={false}
             autoComplete="off"
             value={clientSecret}
             onChange={(event) => setClientSecret(event.currentTarget.value)}
             error={fields.client_secret}
-            visibilityToggleButtonProps={{ "aria-label": "Show the secret" }}
+            visibilityToggleButtonProps={{ "aria-label": "Show it" }}
           />
         )}
         {Object.keys(fields).length === 0 && <FailureLine error={create.error} />}
@@ -126,14 +139,23 @@ export function SourceDrawer({
     },
   });
   return (
-    <Drawer opened onClose={onClose} title={source.name} closeButtonProps={{ "aria-label": "Close" }}>
+    <Drawer
+      opened
+      onClose={onClose}
+      // A slip beside the drawer must not lose what is shown only once.
+      closeOnClickOutside={secret === null}
+      title={source.name}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
       <div className={table.form}>
         <Address source={source} secret={secret} />
         <LastEvent source={source} />
-        {address(source) && <Snippets source={source} />}
+        <Instructions source={source} secret={secret} />
         <Settings source={source} />
         <div className={table.part}>
-          <p className={table.note}>Its incidents stay. Events that are sent to it afterwards are refused.</p>
+          <p className={table.note}>
+            Its incidents go with it. Events that are sent to it afterwards are refused.
+          </p>
           <div>
             <ConfirmButton
               label="Delete the source"
@@ -150,21 +172,31 @@ export function SourceDrawer({
 }
 
 function Address({ source, secret }: { source: AlertSource; secret: string | null }) {
-  const shown = address(source);
+  const shown = address(source, secret);
+  if (!shown) return null;
+  if (source.dsn) {
+    return (
+      <div className={table.pair}>
+        <p className={table.note}>DSN. Its key is public by design: it may only hand in alerts.</p>
+        <CopyLine text={shown} label="Copy the DSN" />
+      </div>
+    );
+  }
+  if (isWhole(shown)) {
+    return (
+      <div className={table.once} role="status">
+        <p>This is the only time the whole address is shown. Copy it now.</p>
+        <CopyLine text={shown} label="Copy the address" />
+      </div>
+    );
+  }
   return (
-    <div className={table.form}>
-      {shown && (
-        <div>
-          <p className={table.note}>{source.dsn ? "DSN" : `Address for the ${kindLabel(source.kind)}`}</p>
-          <CopyLine text={shown} label={source.dsn ? "Copy the DSN" : "Copy the address"} />
-        </div>
-      )}
-      {secret && (
-        <div className={table.once} role="status">
-          <p>This is the only time the secret is shown. Copy it now.</p>
-          <CopyLine text={secret} label="Copy the secret" />
-        </div>
-      )}
+    <div className={table.pair}>
+      <p className={table.note}>Address for the {kindLabel(source.kind)}</p>
+      <code className={table.code}>{shown}</code>
+      <p className={table.note}>
+        Its token was shown once, when the source was made. Where it is lost, make a new source.
+      </p>
     </div>
   );
 }
@@ -173,7 +205,7 @@ function LastEvent({ source }: { source: AlertSource }) {
   const queries = useQueryClient();
   const test = useMutation({
     mutationFn: () =>
-      ask(api.POST("/api/alert-sources/{id}/test-event/", { params: { path: { id: source.id } }, body: {} })),
+      ask(api.POST("/api/alert-sources/{id}/test-event/", { params: { path: { id: source.id } } })),
     onSettled: () => {
       void queries.invalidateQueries({ queryKey: keys.alertSources });
       void queries.invalidateQueries({ queryKey: keys.incidents });
@@ -208,33 +240,60 @@ function LastEvent({ source }: { source: AlertSource }) {
   );
 }
 
-function Snippets({ source }: { source: AlertSource }) {
-  const [language, setLanguage] = useState<"python" | "node">("python");
-  const text = source.dsn
-    ? language === "python"
-      ? python(source.dsn)
-      : node(source.dsn)
-    : curl(source.webhook_url ?? "");
+function Instructions({ source, secret }: { source: AlertSource; secret: string | null }) {
+  const shown = address(source, secret);
+  if (!shown) return null;
+  if (source.dsn) return <Snippets dsn={source.dsn} />;
+  if (source.kind === "sentry_webhook" || source.kind === "glitchtip") {
+    return (
+      <div className={table.part}>
+        <h3>At the other end</h3>
+        <ol className={table.steps}>
+          {STEPS[source.kind].map((step) => (
+            <li key={step}>
+              <Inline text={step} />
+            </li>
+          ))}
+        </ol>
+      </div>
+    );
+  }
   return (
     <div className={table.part}>
-      <div className={table.codeHead}>
-        {source.dsn ? (
-          <SegmentedControl
-            value={language}
-            onChange={(value) => setLanguage(value as "python" | "node")}
-            data={[
-              { value: "python", label: "Python" },
-              { value: "node", label: "Node" },
-            ]}
+      <Snippet head={<h3>Try it</h3>} text={curl(shown)} />
+    </div>
+  );
+}
+
+function Snippets({ dsn }: { dsn: string }) {
+  const [language, setLanguage] = useState(SNIPPETS[0]?.language);
+  const text = SNIPPETS.find((each) => each.language === language)?.text(dsn) ?? "";
+  return (
+    <div className={table.part}>
+      <Snippet
+        head={
+          <NativeSelect
             aria-label="Language"
+            data={SNIPPETS.map((each) => each.language)}
+            value={language}
+            onChange={(event) => setLanguage(event.currentTarget.value)}
           />
-        ) : (
-          <h3>Try it</h3>
-        )}
+        }
+        text={text}
+      />
+    </div>
+  );
+}
+
+function Snippet({ head, text }: { head: ReactNode; text: string }) {
+  return (
+    <>
+      <div className={table.codeHead}>
+        {head}
         <CopyButton text={text} label="Copy the snippet" />
       </div>
       <pre className={table.code}>{text}</pre>
-    </div>
+    </>
   );
 }
 
@@ -243,6 +302,7 @@ function Settings({ source }: { source: AlertSource }) {
   const [change, setChange] = useState<AlertSourceChange>({
     name: source.name,
     repository_id: source.repository?.id ?? null,
+    executor: source.executor,
     automatic_runs: source.automatic_runs,
     runs_per_hour_max: source.runs_per_hour_max,
   });
@@ -305,9 +365,15 @@ function SettingsFields({ change, onChange, fields, focused = false }: FieldsPro
         onChange={(event) => onChange({ ...change, repository_id: event.currentTarget.value || null })}
         error={fields.repository_id}
       />
+      <ExecutorField
+        value={change.executor ?? null}
+        onChange={(executor) => onChange({ ...change, executor })}
+        error={fields.executor}
+      />
       <Switch
         label="Start a run for each new incident"
-        checked={change.automatic_runs ?? true}
+        description="Where it is off, an incident waits until somebody starts its run."
+        checked={change.automatic_runs ?? false}
         onChange={(event) => onChange({ ...change, automatic_runs: event.currentTarget.checked })}
       />
       <NumberInput
@@ -318,7 +384,7 @@ function SettingsFields({ change, onChange, fields, focused = false }: FieldsPro
         onChange={(value) => onChange({ ...change, runs_per_hour_max: Number(value) || 0 })}
         error={fields.runs_per_hour_max}
         hideControls
-        disabled={change.automatic_runs === false}
+        disabled={!change.automatic_runs}
       />
     </>
   );

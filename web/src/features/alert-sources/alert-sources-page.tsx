@@ -1,17 +1,14 @@
 // Alert sources: one line each; made, read and changed in a side drawer.
 
-import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { alertSourcesQuery } from "../../api/queries";
 import type { AlertSource } from "../../api/types";
+import { useNewForm } from "../../app/new-form";
 import { useWorkspace } from "../../app/workspace";
 import { plural } from "../../components/format";
 import { breakable } from "../../components/inline";
-import { ListSkeleton } from "../../components/list";
-import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
+import { TablePage } from "../../components/listed";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
@@ -20,61 +17,52 @@ import { kindLabel } from "./snippets";
 
 export default function AlertSourcesPage() {
   const { uid } = useWorkspace();
-  const search = useSearch({ from: "/shell/alert-sources" });
-  const navigate = useNavigate();
   const all = useQuery(alertSourcesQuery(uid));
-  const [making, setMaking] = useState(search.new ?? false);
+  const form = useNewForm();
   const [opened, setOpened] = useState<AlertSource | null>(null);
   const current = all.data?.find((each) => each.id === opened?.id) ?? null;
-  const stopMaking = () => {
-    setMaking(false);
-    if (search.new) void navigate({ to: "/alert-sources", search: {}, replace: true });
-  };
-  const make = (
-    <Button variant="filled" onClick={() => setMaking(true)}>
-      Connect alerts
-    </Button>
-  );
   return (
-    <Page bare title="Alert sources" here="Alert sources" actions={make} phoneActions={make}>
-      {all.isPending && <ListSkeleton rows={3} />}
-      {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
-      {all.data?.length === 0 && (
-        <EmptyNote>
-          No alert source yet. Give a Sentry SDK the DSN of one, and its crashes become incidents here.
-        </EmptyNote>
-      )}
-      {all.data && all.data.length > 0 && (
-        <div className={table.wrap}>
-          <table className={table.table}>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col" className={table.wide}>
-                  Kind
-                </th>
-                <th scope="col" className={table.wide}>
-                  Repository
-                </th>
-                <th scope="col" className={table.wide}>
-                  Runs
-                </th>
-                <th scope="col">Last event</th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.data.map((source) => (
-                <SourceRow key={source.id} source={source} onOpen={() => setOpened(source)} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+    <TablePage
+      title="Alert sources"
+      act={{ label: "Connect alerts", run: form.open }}
+      query={all}
+      empty="No alert source yet. Give a Sentry SDK the DSN of one, and its crashes become incidents here."
+      keyOf={(source) => source.id}
+      columns={[
+        {
+          name: "Name",
+          main: true,
+          cell: (source) => (
+            <button type="button" className={table.open} onClick={() => setOpened(source)}>
+              {source.name}
+            </button>
+          ),
+        },
+        { name: "Kind", wide: true, cell: (source) => kindLabel(source.kind) },
+        {
+          name: "Repository",
+          wide: true,
+          cell: (source) =>
+            source.repository ? (
+              breakable(source.repository.repository)
+            ) : (
+              <StateWord state="needs_you">no repository</StateWord>
+            ),
+        },
+        {
+          name: "Runs",
+          wide: true,
+          cell: (source) =>
+            source.automatic_runs ? `automatic, ${source.runs_per_hour_max} an hour at most` : "by hand",
+        },
+        { name: "Last event", cell: lastEvent },
+      ]}
+    >
       <NewSourceDrawer
-        opened={making}
-        onClose={stopMaking}
+        opened={form.opened}
+        onClose={form.close}
         onMade={(source) => {
-          stopMaking();
+          form.close();
           setOpened(source);
         }}
       />
@@ -86,39 +74,16 @@ export default function AlertSourcesPage() {
           onClose={() => setOpened(null)}
         />
       )}
-    </Page>
+    </TablePage>
   );
 }
 
-function SourceRow({ source, onOpen }: { source: AlertSource; onOpen: () => void }) {
+function lastEvent(source: AlertSource): ReactNode {
+  if (!source.last_event_at) return <span className={table.muted}>waits for its first</span>;
   return (
-    <tr>
-      <td>
-        <button type="button" className={table.open} onClick={onOpen}>
-          {source.name}
-        </button>
-      </td>
-      <td className={table.wide}>{kindLabel(source.kind)}</td>
-      <td className={table.wide}>
-        {source.repository ? (
-          breakable(source.repository.repository)
-        ) : (
-          <StateWord state="needs_you">no repository</StateWord>
-        )}
-      </td>
-      <td className={table.wide}>
-        {source.automatic_runs ? `automatic, ${source.runs_per_hour_max} an hour at most` : "by hand"}
-      </td>
-      <td>
-        {source.last_event_at ? (
-          <>
-            <Ago at={source.last_event_at} />
-            <span className={table.muted}>, {plural(source.events_total, "event")}</span>
-          </>
-        ) : (
-          <span className={table.muted}>waits for its first</span>
-        )}
-      </td>
-    </tr>
+    <>
+      <Ago at={source.last_event_at} />
+      <span className={table.muted}>, {plural(source.events_total, "event")}</span>
+    </>
   );
 }

@@ -6,96 +6,58 @@ import { type FormEvent, useState } from "react";
 import { api, ask } from "../../api/client";
 import { isProblem } from "../../api/problem";
 import { apiKeysQuery, keys } from "../../api/queries";
-import type { ApiKey, NewApiKey } from "../../api/types";
-import { ConfirmButton } from "../../components/confirm-button";
+import type { NewApiKey } from "../../api/types";
+import { useNewForm } from "../../app/new-form";
 import { CopyLine } from "../../components/copy-button";
-import { ListSkeleton } from "../../components/list";
-import { EmptyNote, ErrorNote, FailureLine } from "../../components/note";
-import { Page } from "../../components/page";
+import { RemoveButton, TablePage } from "../../components/listed";
+import { FailureLine } from "../../components/note";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
 
 export default function ApiKeysPage() {
   const all = useQuery(apiKeysQuery);
-  const [making, setMaking] = useState(false);
-  const make = (
-    <Button variant="filled" onClick={() => setMaking(true)}>
-      New key
-    </Button>
-  );
-  return (
-    <Page bare title="API keys" here="API keys" actions={make} phoneActions={make}>
-      {all.isPending && <ListSkeleton rows={3} />}
-      {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
-      {all.data?.length === 0 && (
-        <EmptyNote>
-          No key yet. A key lets a program or the Python toolkit act as you, in the header X-Api-Key.
-        </EmptyNote>
-      )}
-      {all.data && all.data.length > 0 && (
-        <div className={table.wrap}>
-          <table className={table.table}>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">State</th>
-                <th scope="col" className={table.wide}>
-                  Created
-                </th>
-                <th scope="col" className={table.wide}>
-                  Last used
-                </th>
-                <th scope="col">
-                  <span className="visually-hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.data.map((key) => (
-                <KeyRow key={key.id} apiKey={key} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      <NewKeyDrawer opened={making} onClose={() => setMaking(false)} />
-    </Page>
-  );
-}
-
-function KeyRow({ apiKey }: { apiKey: ApiKey }) {
   const queries = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: () => ask(api.DELETE("/api/api-keys/{id}/", { params: { path: { id: apiKey.id } } })),
-    onSettled: () => queries.invalidateQueries({ queryKey: keys.apiKeys }),
-  });
+  const form = useNewForm();
+  const revoke = async (id: string) => {
+    await ask(api.DELETE("/api/api-keys/{id}/", { params: { path: { id } } }));
+    await queries.invalidateQueries({ queryKey: keys.apiKeys });
+  };
   return (
-    <tr>
-      <td className={table.main}>{apiKey.name}</td>
-      <td>
-        <StateWord state={apiKey.is_active ? "done" : "unverified"}>
-          {apiKey.is_active ? "Active" : "Revoked"}
-        </StateWord>
-      </td>
-      <td className={table.wide}>
-        <Ago at={apiKey.created_at} />
-      </td>
-      <td className={table.wide}>
-        {apiKey.last_used_at ? <Ago at={apiKey.last_used_at} /> : <span className={table.muted}>never</span>}
-      </td>
-      <td>
-        {apiKey.is_active && (
-          <ConfirmButton
-            label="Revoke"
-            sure="Revoke it now"
-            onConfirm={() => revoke.mutate()}
-            loading={revoke.isPending}
-          />
-        )}
-        <FailureLine error={revoke.error} />
-      </td>
-    </tr>
+    <TablePage
+      title="API keys"
+      act={{ label: "New key", run: form.open }}
+      query={all}
+      empty="No key yet. A key lets a program or the Python toolkit act as you, in the header X-Api-Key."
+      keyOf={(key) => key.id}
+      columns={[
+        { name: "Name", main: true, cell: (key) => key.name },
+        {
+          name: "State",
+          cell: (key) => (
+            <StateWord state={key.is_active ? "done" : "unverified"}>
+              {key.is_active ? "Active" : "Revoked"}
+            </StateWord>
+          ),
+        },
+        { name: "Created", wide: true, cell: (key) => <Ago at={key.created_at} /> },
+        {
+          name: "Last used",
+          wide: true,
+          cell: (key) =>
+            key.last_used_at ? <Ago at={key.last_used_at} /> : <span className={table.muted}>never</span>,
+        },
+        {
+          name: "",
+          cell: (key) =>
+            key.is_active && (
+              <RemoveButton label="Revoke" sure="Revoke it now" remove={() => revoke(key.id)} />
+            ),
+        },
+      ]}
+    >
+      <NewKeyDrawer opened={form.opened} onClose={form.close} />
+    </TablePage>
   );
 }
 
@@ -124,6 +86,8 @@ function NewKeyDrawer({ opened, onClose }: { opened: boolean; onClose: () => voi
     <Drawer
       opened={opened}
       onClose={close}
+      // A slip beside the drawer must not lose what is shown only once.
+      closeOnClickOutside={made === null}
       title={made ? `Key ${made.name}` : "New key"}
       closeButtonProps={{ "aria-label": "Close" }}
     >

@@ -114,7 +114,7 @@ function Crash({ scripted, available }: { scripted: boolean; available: boolean 
   const navigate = useNavigate();
   const queries = useQueryClient();
   const crash = useMutation({
-    mutationFn: () => ask(api.POST("/api/demo/crash/", { body: {} })),
+    mutationFn: () => ask(api.POST("/api/demo/crash/")),
     onSuccess: async (answer) => {
       void queries.invalidateQueries({ queryKey: keys.inbox });
       await navigate({ to: "/incidents/$id", params: { id: answer.incident_id } });

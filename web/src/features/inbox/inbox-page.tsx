@@ -12,7 +12,8 @@ import { useWorkspace } from "../../app/workspace";
 import { Inline } from "../../components/inline";
 import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
 import { ErrorNote, FailureLine } from "../../components/note";
-import { Page, PageHead } from "../../components/page";
+import { Facts, Page, PageHead } from "../../components/page";
+import { MiniStrip } from "../../components/proof/strip";
 import { type State, StateWord } from "../../components/state-icon";
 import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
@@ -96,6 +97,7 @@ function ItemRow({ item, small }: { item: InboxItem; small: boolean }) {
       link={{ to: ADDRESS[item.kind], id: item.id }}
       title={<Inline text={item.title} />}
       beneath={<Beneath item={item} />}
+      proof={!small && <MiniStrip tests={item.tests} />}
       state={
         <StateWord state={said.state}>
           {said.word} {live?.live_since && <Clock from={live.live_since} />}
@@ -111,22 +113,19 @@ function ItemRow({ item, small }: { item: InboxItem; small: boolean }) {
 function Beneath({ item }: { item: InboxItem }) {
   const live = item.run?.status === "running" ? item.run.live_line : null;
   return (
-    <>
-      {itemName(item)}
+    <Facts small>
+      {[itemName(item), item.repository].filter(Boolean).join(", ")}
+      {item.kind !== "incident" && item.incident_short_id && `fixes ${item.incident_short_id}`}
       {item.run && live ? (
-        <>
-          {" · "}
-          <LiveLine run={item.run} withClock={false} />
-        </>
+        <LiveLine run={item.run} withClock={false} />
       ) : (
         item.subtitle && (
-          <>
-            {" · "}
+          <span>
             <Inline text={item.subtitle} />
-          </>
+          </span>
         )
       )}
-    </>
+    </Facts>
   );
 }
 

@@ -50,10 +50,11 @@ const WORDS: Record<string, Said> = {
   } satisfies Record<MergeRequestStatus, Said>),
 };
 
-/** `Run 318`, `!57`, or `Incident 41`. */
+/** `Run 318`, `!57`, or `CHECKOUT-41`. */
 export function itemName(item: InboxItem): string {
   if (item.kind === "run") return `Run ${item.number}`;
-  return item.kind === "merge_request" ? `!${item.number}` : `Incident ${item.number}`;
+  if (item.kind === "merge_request") return `!${item.number}`;
+  return item.incident_short_id ?? `Incident ${item.number}`;
 }
 
 export function itemSaid(item: InboxItem): Said {

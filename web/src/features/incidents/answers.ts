@@ -2,8 +2,10 @@
 
 import { runMoves } from "../../api/queries";
 import type { IncidentDetail, RunDetail, RunSummary } from "../../api/types";
+import { changeInWords, type DiffFile } from "../../components/diff/parse";
 import { orderedRules, ruleSentence, standing } from "../../components/proof/rows";
 import { runSaid, type Said, stepDoing, verdictSaid } from "../../components/states";
+import { framePath, suspect } from "./frames";
 
 export interface Answer {
   said: Said | null;
@@ -18,18 +20,26 @@ export interface Answers {
   you: Answer;
 }
 
-export function answers(incident: IncidentDetail, run: RunDetail | undefined): Answers {
-  return { broke: broke(incident), fix: fix(incident), trust: trust(incident.run, run), you: you(incident) };
+export function answers(incident: IncidentDetail, run: RunDetail | undefined, files: DiffFile[]): Answers {
+  return {
+    broke: broke(incident),
+    fix: fix(incident, files),
+    trust: trust(incident.run, run),
+    you: you(incident),
+  };
 }
 
-function broke({ alert, culprit, release, title }: IncidentDetail): Answer {
-  const where = alert.transaction || culprit || title;
-  const place = culprit && culprit !== where ? `\`${culprit}\`` : "";
-  const since = release ? `release ${release}` : "";
-  return { said: null, text: where, beneath: [place, since].filter(Boolean).join(", ") };
+function broke({ alert, culprit, title }: IncidentDetail): Answer {
+  const thrown = alert.exceptions.at(-1);
+  const frame = thrown && suspect(thrown);
+  const place = frame
+    ? `\`${framePath(frame)}${frame.lineno ? `:${frame.lineno}` : ""}\`${frame.function ? ` in \`${frame.function}\`` : ""}`
+    : culprit && `\`${culprit}\``;
+  const text = alert.transaction || culprit || title;
+  return { said: null, text, beneath: text === culprit && !frame ? "" : place };
 }
 
-function fix(incident: IncidentDetail): Answer {
+function fix(incident: IncidentDetail, files: DiffFile[]): Answer {
   const { run } = incident;
   if (incident.state === "resolved") {
     return {
@@ -55,7 +65,11 @@ function fix(incident: IncidentDetail): Answer {
   if (run.status === "failed")
     return { said, text: `Run ${run.number} failed`, beneath: "no fix is proposed" };
   if (run.status === "cancelled") return { said, text: `Run ${run.number} was cancelled`, beneath: "" };
-  return { said: { state: "done", word: "" }, text: `Run ${run.number} proposed a fix`, beneath: "" };
+  return {
+    said: { state: "done", word: "" },
+    text: `Run ${run.number} proposed a fix`,
+    beneath: files.length > 0 ? changeInWords(files) : "",
+  };
 }
 
 function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {

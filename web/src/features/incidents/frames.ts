@@ -10,12 +10,12 @@ export type Stretch =
 export function stretches(exception: AlertException): Stretch[] {
   const newestFirst = [...exception.frames].reverse();
   const anyOwn = newestFirst.some((frame) => frame.in_app);
-  const suspect = newestFirst.find((frame) => frame.in_app) ?? newestFirst[0];
+  const suspected = suspect(exception);
   const out: Stretch[] = [];
   for (const frame of newestFirst) {
     // Where nothing is marked as in-app, hiding everything would help nobody: the crash site stands open.
-    if (frame.in_app || (!anyOwn && frame === suspect)) {
-      out.push({ kind: "own", frame, suspect: frame === suspect });
+    if (frame.in_app || (!anyOwn && frame === suspected)) {
+      out.push({ kind: "own", frame, suspect: frame === suspected });
       continue;
     }
     const last = out.at(-1);
@@ -24,6 +24,11 @@ export function stretches(exception: AlertException): Stretch[] {
   }
   for (const stretch of out) if (stretch.kind === "library") stretch.names = libraryNames(stretch.frames);
   return out;
+}
+
+/** Where it broke: the newest frame of your own, or of anybody where none is yours. */
+export function suspect({ frames }: AlertException): Frame | null {
+  return frames.findLast((frame) => frame.in_app) ?? frames.at(-1) ?? null;
 }
 
 export function counts(exception: AlertException): { own: number; library: number } {

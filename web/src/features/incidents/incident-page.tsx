@@ -1,6 +1,6 @@
 // An incident: the four answers, the stack trace as a map, the run that is on it, and everything the alert carried.
 
-import { Button, Skeleton } from "@mantine/core";
+import { Button, Menu, Skeleton } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
@@ -8,7 +8,9 @@ import { api, ask } from "../../api/client";
 import { incidentQuery, keys, runMoves, runQuery } from "../../api/queries";
 import type { IncidentDetail, RunDetail } from "../../api/types";
 import { useNarrow } from "../../app/media";
-import { parseDiff } from "../../components/diff/parse";
+import { ConfirmButton } from "../../components/confirm-button";
+import { type DiffFile, parseDiff } from "../../components/diff/parse";
+import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
 import { Inline } from "../../components/inline";
 import { ErrorNote, FailureLine } from "../../components/note";
@@ -23,6 +25,7 @@ import { StepsRail } from "../runs/steps-rail";
 import { Breadcrumbs, OtherEvents, RequestFacts } from "./alert-parts";
 import { type Answer, answers } from "./answers";
 import css from "./incident-page.module.css";
+import { Sparkline } from "./sparkline";
 import { StackTrace } from "./stack-trace";
 
 const PARENT = { label: "Incidents", to: "/incidents" } as const;
@@ -66,46 +69,76 @@ function LoadedIncident({ incident }: { incident: IncidentDetail }) {
   const files = useMemo(() => parseDiff(run.data?.diff ?? ""), [run.data?.diff]);
   const acts = useIncidentActs(incident);
   const said = incidentSaid(incident);
-  const open = incident.state !== "resolved" && incident.state !== "ignored";
   const trace = <StackTrace alert={incident.alert} files={files} />;
   const crumbs = <Breadcrumbs alert={incident.alert} />;
   const request = <RequestFacts alert={incident.alert} />;
-  const events = <OtherEvents incident={incident} />;
-  const runPart = <RunPart incident={incident} run={run.data} acts={acts} />;
-  const resolve = open && (
-    <Button onClick={() => acts.resolve.mutate()} loading={acts.resolve.isPending}>
-      Resolve
-    </Button>
+  const events = (
+    <>
+      {narrow && <Sparkline incident={incident} />}
+      <OtherEvents incident={incident} />
+    </>
   );
+  const runPart = <RunPart incident={incident} run={run.data} acts={acts} />;
+  const isOver = incident.state === "resolved";
   return (
     <Page
       title={`${incident.short_id} ${incident.title}`}
       here={incident.short_id}
       parent={PARENT}
-      actions={resolve}
-      phoneActions={resolve}
+      actions={
+        <>
+          {!isOver && incident.state !== "ignored" && (
+            <ConfirmButton
+              label="Ignore"
+              sure="Only count it from now on"
+              size="sm"
+              onConfirm={() => acts.ignore.mutate()}
+              loading={acts.ignore.isPending}
+            />
+          )}
+          {!isOver && (
+            <Button onClick={() => acts.resolve.mutate()} loading={acts.resolve.isPending}>
+              Resolve
+            </Button>
+          )}
+        </>
+      }
+      phoneActions={
+        !isOver && (
+          <DotsMenu>
+            <Menu.Item onClick={() => acts.resolve.mutate()}>Resolve</Menu.Item>
+            {incident.state !== "ignored" && (
+              <ConfirmItem
+                label="Ignore"
+                sure="Only count it from now on"
+                onConfirm={() => acts.ignore.mutate()}
+              />
+            )}
+          </DotsMenu>
+        )
+      }
     >
-      <PageHead>
+      <PageHead aside={!narrow && <Sparkline incident={incident} />}>
         <h1 className={css.title}>
           <StateIcon state={said.state} size={20} />
           <code>{incident.title}</code>
         </h1>
         <Facts>
           <StateText state={said.state}>{said.word}</StateText>
-          <span>
-            first seen <Ago at={incident.first_seen} />
-          </span>
           <strong className={css.figure}>{plural(incident.times_seen, "time")}</strong>
           {incident.users_seen > 0 && (
             <strong className={css.figure}>{plural(incident.users_seen, "user")}</strong>
           )}
-          {incident.source.name}
+          <span>
+            first seen <Ago at={incident.first_seen} />
+          </span>
+          {!narrow && incident.source.name}
           {incident.release}
           {incident.environment}
         </Facts>
-        <FailureLine error={acts.resolve.error} />
+        <FailureLine error={acts.resolve.error ?? acts.ignore.error} />
       </PageHead>
-      <FourAnswers incident={incident} run={run.data} />
+      <FourAnswers incident={incident} run={run.data} files={files} />
       {narrow ? (
         <NarrowBody
           parts={{ stack: trace, run: runPart, breadcrumbs: crumbs, request, events }}
@@ -151,8 +184,16 @@ function NarrowBody({ parts, incident }: { parts: Record<PartId, ReactNode>; inc
   );
 }
 
-function FourAnswers({ incident, run }: { incident: IncidentDetail; run: RunDetail | undefined }) {
-  const said = answers(incident, run);
+function FourAnswers({
+  incident,
+  run,
+  files,
+}: {
+  incident: IncidentDetail;
+  run: RunDetail | undefined;
+  files: DiffFile[];
+}) {
+  const said = answers(incident, run, files);
   const runId = incident.run?.id;
   return (
     <dl className={css.answers}>
@@ -234,14 +275,18 @@ function useIncidentActs(incident: IncidentDetail) {
       void queries.invalidateQueries({ queryKey: key });
   };
   const start = useMutation({
-    mutationFn: () => ask(api.POST("/api/incidents/{id}/run/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/incidents/{id}/run/", path)),
     onSettled: refresh,
   });
   const resolve = useMutation({
-    mutationFn: () => ask(api.POST("/api/incidents/{id}/resolve/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/incidents/{id}/resolve/", path)),
     onSettled: refresh,
   });
-  return { start, resolve };
+  const ignore = useMutation({
+    mutationFn: () => ask(api.POST("/api/incidents/{id}/ignore/", path)),
+    onSettled: refresh,
+  });
+  return { start, resolve, ignore };
 }
 
 function RunPart({
@@ -283,7 +328,7 @@ function RunPart({
         {moving && summary.live_line ? (
           <div className={css.live}>
             <StateIcon state="working" size={14} label="working" />
-            <LiveLine run={summary} />
+            <LiveLine run={summary} brief />
           </div>
         ) : (
           <StateWord state={said.state}>{said.word}</StateWord>

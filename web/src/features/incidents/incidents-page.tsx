@@ -4,42 +4,51 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { incidentsQuery, runMoves } from "../../api/queries";
-import type { Incident } from "../../api/types";
+import type { Incident, IncidentState } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
 import { plural } from "../../components/format";
-import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
-import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
+import { breakable } from "../../components/inline";
+import { ListGroup, ListRow, useListKeys } from "../../components/list";
+import { Listed } from "../../components/listed";
+import { Facts, Page } from "../../components/page";
 import { type State, StateWord } from "../../components/state-icon";
 import { incidentSaid, runSaid } from "../../components/states";
 import { Ago, Clock } from "../../components/time/now";
 import css from "./incidents-page.module.css";
 
+const GROUPS: { title: string; state: State; states: IncidentState[] }[] = [
+  { title: "Broken", state: "broken", states: ["open", "fixing", "regressed"] },
+  { title: "Fix proposed", state: "needs_you", states: ["fix_proposed"] },
+  { title: "Resolved", state: "done", states: ["resolved"] },
+  { title: "Ignored", state: "unverified", states: ["ignored"] },
+];
+
 export default function IncidentsPage() {
   const { uid } = useWorkspace();
   const all = useQuery(incidentsQuery(uid));
   useListKeys();
-  const broken = all.data?.filter((each) => ["open", "fixing", "regressed"].includes(each.state)) ?? [];
-  const proposed = all.data?.filter((each) => each.state === "fix_proposed") ?? [];
-  const over = all.data?.filter((each) => each.state === "resolved" || each.state === "ignored") ?? [];
   return (
     <Page bare title="Incidents" here="Incidents">
-      {all.isPending && <ListSkeleton />}
-      {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
-      {all.data?.length === 0 && (
-        <EmptyNote
-          action={
-            <Button component={Link} to="/alert-sources" search={{ new: true } as never}>
-              Connect alerts
-            </Button>
-          }
-        >
-          No incident yet. The first event of a connected alert source makes one.
-        </EmptyNote>
-      )}
-      <Group title="Broken" state="broken" items={broken} />
-      <Group title="Fix proposed" state="needs_you" items={proposed} />
-      <Group title="Resolved" state="done" items={over} />
+      <Listed
+        query={all}
+        empty="No incident yet. The first event of a connected alert source makes one."
+        emptyAction={
+          <Button component={Link} to="/alert-sources" search={{ new: true } as never}>
+            Connect alerts
+          </Button>
+        }
+      >
+        {(incidents) =>
+          GROUPS.map(({ title, state, states }) => (
+            <Group
+              key={title}
+              title={title}
+              state={state}
+              items={incidents.filter((each) => states.includes(each.state))}
+            />
+          ))
+        }
+      </Listed>
     </Page>
   );
 }
@@ -63,17 +72,17 @@ function IncidentRow({ incident }: { incident: Incident }) {
       link={{ to: "/incidents/$id", id: incident.id }}
       title={<code className={css.title}>{incident.title}</code>}
       beneath={
-        <>
-          {incident.short_id} · {plural(incident.times_seen, "time")}
-          {incident.users_seen > 0 && `, ${plural(incident.users_seen, "user")}`}
-          {incident.culprit && (
-            <>
-              {" · "}
-              <code>{incident.culprit}</code>
-            </>
-          )}
-          {incident.environment && ` · ${incident.environment}`}
-        </>
+        <Facts small>
+          {incident.short_id}
+          {[
+            plural(incident.times_seen, "time"),
+            incident.users_seen > 0 && plural(incident.users_seen, "user"),
+          ]
+            .filter(Boolean)
+            .join(", ")}
+          {incident.culprit && <code>{breakable(incident.culprit)}</code>}
+          {incident.environment}
+        </Facts>
       }
       state={
         <StateWord state={said.state}>

@@ -6,6 +6,7 @@ import { type ReactNode, useState } from "react";
 import type { MergeRequest } from "../../api/types";
 import { useNarrow } from "../../app/media";
 import { Counts } from "../../components/diff/counts";
+import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
 import { Glyph } from "../../components/glyph";
 import { breakable, Inline } from "../../components/inline";
@@ -80,7 +81,7 @@ function LoadedMergeRequest({ mr, acts }: Props) {
               <MergeRequestProof mr={mr} wide />
             </div>
           </div>
-          <ReviewedDiff mr={mr} acts={acts} />
+          <ReviewedDiff mr={mr} acts={acts} canSend={!isUnproven(mr)} />
         </>
       )}
       {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
@@ -110,9 +111,12 @@ function NarrowBody({ mr, acts, onOverride }: Props & { onOverride: () => void }
           <div className={css.narrowSummary}>
             <Story mr={mr} acts={acts} onOverride={onOverride} />
             <MergeRequestProof mr={mr} />
+            <p className={css.meta}>
+              <code>{breakable(mr.source_branch)}</code> into <code>{mr.target_branch}</code>
+            </p>
           </div>
         )}
-        {tab === "diff" && <ReviewedDiff mr={mr} acts={acts} />}
+        {tab === "diff" && <ReviewedDiff mr={mr} acts={acts} canSend />}
         {tab === "comments" && <CommentList mr={mr} acts={acts} />}
       </div>
     </>
@@ -124,6 +128,7 @@ function MergeRequestProof({ mr, wide = false }: { mr: MergeRequest; wide?: bool
     <ProofStrip
       proof={mr}
       wide={wide}
+      mend={!isUnproven(mr)}
       bundleName={mr.run_id ? `merge-request-${mr.number}.dsse.json` : undefined}
     />
   );
@@ -131,6 +136,7 @@ function MergeRequestProof({ mr, wide = false }: { mr: MergeRequest; wide?: bool
 
 function Head({ mr }: { mr: MergeRequest }) {
   const said = mergeRequestSaid(mr);
+  const narrow = useNarrow();
   const broken = orderedRules(mr.rules).find((rule) => rule.state === "broken");
   return (
     <PageHead>
@@ -154,9 +160,12 @@ function Head({ mr }: { mr: MergeRequest }) {
             overridden by {mr.override.by}: {mr.override.reason}
           </StateWord>
         )}
-        <span>
-          <code>{breakable(mr.source_branch)}</code> into <code>{mr.target_branch}</code>
-        </span>
+        {mr.recurred_at && (
+          <StateWord state="broken">
+            seen again {mr.recurred_in && <>in {breakable(mr.recurred_in)} </>}
+            <Ago at={mr.recurred_at} />
+          </StateWord>
+        )}
         <span>
           <Counts additions={mr.additions} deletions={mr.deletions} quiet /> in{" "}
           {plural(mr.files_changed, "file")}
@@ -169,12 +178,23 @@ function Head({ mr }: { mr: MergeRequest }) {
             </Link>
           </span>
         )}
-        {mr.run_id && (
-          <Link to="/runs/$id" params={{ id: mr.run_id }}>
-            the run
-          </Link>
+        <span>
+          {mr.run_number !== null && (
+            <>
+              by{" "}
+              <Link to="/runs/$id" params={{ id: mr.run_id }}>
+                run {mr.run_number}
+              </Link>
+              {", "}
+            </>
+          )}
+          <When mr={mr} />
+        </span>
+        {!narrow && (
+          <span>
+            <code>{breakable(mr.source_branch)}</code> into <code>{mr.target_branch}</code>
+          </span>
         )}
-        <When mr={mr} />
       </Facts>
     </PageHead>
   );
@@ -199,7 +219,7 @@ function When({ mr }: { mr: MergeRequest }) {
 }
 
 function Story({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
-  if (mr.verdict === "unproven" && isOpen(mr) && !mr.override) {
+  if (isUnproven(mr)) {
     return <UnprovenStory mr={mr} acts={acts} onOverride={onOverride} />;
   }
   const parts: [string, string | null][] = [
@@ -271,8 +291,7 @@ function UnprovenStory({ mr, acts, onOverride }: Props & { onOverride: () => voi
 
 function TopActions({ mr, acts }: Props) {
   const [overriding, setOverriding] = useState(false);
-  if (!isOpen(mr))
-    return <StateWord state={mergeRequestSaid(mr).state}>{mergeRequestSaid(mr).word}</StateWord>;
+  if (!isOpen(mr)) return null;
   return (
     <>
       <span className={css.effect}>
@@ -325,29 +344,28 @@ function PhoneFoot({ mr, acts }: Props) {
 
 function MoreMenu({ mr, acts, onOverride }: Props & { onOverride: () => void }) {
   return (
-    <Menu>
-      <Menu.Target>
-        <button type="button" className={css.dots} aria-label="More actions">
-          <Glyph name="dots" />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {mr.evidence_url && (
-          <Menu.Item component="a" href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
-            Download the evidence
-          </Menu.Item>
-        )}
-        {isElsewhere(mr.ref) && (
-          <Menu.Item component="a" href={mr.ref ?? undefined} target="_blank" rel="noreferrer">
-            Open on the forge
-          </Menu.Item>
-        )}
-        {isOpen(mr) && mr.verdict !== "proven" && !mr.override && (
-          <Menu.Item onClick={onOverride}>Override with a reason…</Menu.Item>
-        )}
-        {isOpen(mr) && <Menu.Item onClick={() => acts.close.mutate()}>Close without merging</Menu.Item>}
-      </Menu.Dropdown>
-    </Menu>
+    <DotsMenu>
+      {mr.evidence_url && (
+        <Menu.Item component="a" href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
+          Download the evidence
+        </Menu.Item>
+      )}
+      {isElsewhere(mr.ref) && (
+        <Menu.Item component="a" href={mr.ref ?? undefined} target="_blank" rel="noreferrer">
+          Open on the forge
+        </Menu.Item>
+      )}
+      {isOpen(mr) && mr.verdict !== "proven" && !mr.override && (
+        <Menu.Item onClick={onOverride}>Override with a reason…</Menu.Item>
+      )}
+      {isOpen(mr) && (
+        <ConfirmItem
+          label="Close without merging"
+          sure="Close it now"
+          onConfirm={() => acts.close.mutate()}
+        />
+      )}
+    </DotsMenu>
   );
 }
 
@@ -358,6 +376,11 @@ function isElsewhere(address: string | null): boolean {
     /^https?:$/.test(new URL(address ?? "").protocol) &&
     new URL(address ?? "").host !== location.host
   );
+}
+
+/** Waits for somebody's word on a rule that does not hold. */
+function isUnproven(mr: MergeRequest): boolean {
+  return mr.verdict === "unproven" && isOpen(mr) && !mr.override;
 }
 
 function isOpen(mr: MergeRequest): boolean {

@@ -2,16 +2,15 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { mergeRequestsQuery } from "../../api/queries";
-import type { MergeRequestSummary } from "../../api/types";
+import type { MergeRequest } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
 import { Counts } from "../../components/diff/counts";
 import { plural } from "../../components/format";
 import { Inline } from "../../components/inline";
-import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
-import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
-import { summaryRow } from "../../components/proof/rows";
-import { MiniStrip, proofWord } from "../../components/proof/strip";
+import { ListGroup, ListRow, useListKeys } from "../../components/list";
+import { Listed } from "../../components/listed";
+import { Facts, Page } from "../../components/page";
+import { MiniStrip } from "../../components/proof/strip";
 import { StateWord } from "../../components/state-icon";
 import { mergeRequestSaid } from "../../components/states";
 import { Ago } from "../../components/time/now";
@@ -20,28 +19,30 @@ export default function MergeRequestsPage() {
   const { uid } = useWorkspace();
   const all = useQuery(mergeRequestsQuery(uid));
   useListKeys();
-  const open = all.data?.filter((each) => each.status === "OPEN" || each.status === "DRAFT") ?? [];
-  const ready = open.filter((each) => each.verdict === "proven");
-  const decide = open.filter((each) => each.verdict !== "proven");
-  const done = all.data?.filter((each) => !open.includes(each)) ?? [];
   return (
     <Page bare title="Merge requests" here="Merge requests">
-      {all.isPending && <ListSkeleton />}
-      {all.error && !all.data && <ErrorNote error={all.error} retry={() => all.refetch()} />}
-      {all.data?.length === 0 && (
-        <EmptyNote>No merge request yet. A run opens one when its fix is proven.</EmptyNote>
-      )}
-      <Group title="Needs you" state="needs_you" items={decide} />
-      <Group title="Ready to merge" state="proven" items={ready} />
-      <Group title="Done" state="done" items={done} />
+      <Listed query={all} empty="No merge request yet. A run opens one when it has made a fix.">
+        {(mergeRequests) => <Groups mergeRequests={mergeRequests} />}
+      </Listed>
     </Page>
+  );
+}
+
+function Groups({ mergeRequests }: { mergeRequests: MergeRequest[] }) {
+  const open = mergeRequests.filter((each) => each.status === "OPEN" || each.status === "DRAFT");
+  return (
+    <>
+      <Group title="Needs you" state="needs_you" items={open.filter((each) => !each.can_merge)} />
+      <Group title="Ready to merge" state="proven" items={open.filter((each) => each.can_merge)} />
+      <Group title="Done" state="done" items={mergeRequests.filter((each) => !open.includes(each))} />
+    </>
   );
 }
 
 interface GroupProps {
   title: string;
   state: "needs_you" | "proven" | "done";
-  items: MergeRequestSummary[];
+  items: MergeRequest[];
 }
 
 function Group({ title, state, items }: GroupProps) {
@@ -55,24 +56,23 @@ function Group({ title, state, items }: GroupProps) {
   );
 }
 
-function MergeRequestRow({ mr }: { mr: MergeRequestSummary }) {
+function MergeRequestRow({ mr }: { mr: MergeRequest }) {
   const said = mergeRequestSaid(mr);
-  const row = summaryRow(mr.tests ?? []);
   return (
     <ListRow
       link={{ to: "/merge-requests/$id", id: mr.id }}
       title={<Inline text={mr.title} />}
       beneath={
-        <>
-          !{mr.number}
-          {mr.repository && `, ${mr.repository}`}
-          {mr.incident_short_id && ` · fixes ${mr.incident_short_id}`}
-          {" · "}
-          <Counts additions={mr.additions} deletions={mr.deletions} quiet /> in{" "}
-          {plural(mr.files_changed, "file")}
-        </>
+        <Facts small>
+          {[`!${mr.number}`, mr.repository].filter(Boolean).join(", ")}
+          {mr.incident_short_id && `fixes ${mr.incident_short_id}`}
+          <span>
+            <Counts additions={mr.additions} deletions={mr.deletions} quiet /> in{" "}
+            {plural(mr.files_changed, "file")}
+          </span>
+        </Facts>
       }
-      proof={row && <MiniStrip base={row.base} patch={row.patch} label={proofWord(mr.rules ?? [])} />}
+      proof={<MiniStrip tests={mr.tests} />}
       state={<StateWord state={said.state}>{said.word}</StateWord>}
       age={<Ago at={mr.merged_at ?? mr.created_at} bare />}
     />

@@ -22,7 +22,8 @@ interface Place {
   line: number;
 }
 
-export function ReviewedDiff({ mr, acts }: Props) {
+/** `canSend` is false where the page has another button that sends. */
+export function ReviewedDiff({ mr, acts, canSend }: Props & { canSend: boolean }) {
   const files = useMemo(() => parseDiff(mr.diff), [mr.diff]);
   const [writing, setWriting] = useState<Place | null>(null);
   const under = (path: string, side: Side, line: number) => {
@@ -40,7 +41,7 @@ export function ReviewedDiff({ mr, acts }: Props) {
   };
   return (
     <>
-      <SendBar mr={mr} acts={acts} />
+      {canSend && <SendBar mr={mr} acts={acts} />}
       <DiffView
         files={files}
         review={{

@@ -2,12 +2,14 @@
 // server's next answer.
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { api, ask } from "../../api/client";
 import { keys, mergeRequestQuery } from "../../api/queries";
-import type { MergeRequest, NewComment } from "../../api/types";
+import type { Comment, MergeRequest } from "../../api/types";
 
 export function useMergeRequest(id: string) {
   const queries = useQueryClient();
+  const navigate = useNavigate();
   const query = useQuery(mergeRequestQuery(id));
   const path = { params: { path: { id } } };
   const key = [...keys.mergeRequests, id];
@@ -19,14 +21,13 @@ export function useMergeRequest(id: string) {
 
   const approveAndMerge = useMutation({
     mutationFn: async () => {
-      if (!query.data?.approved_by)
-        await ask(api.POST("/api/merge-requests/{id}/approve/", { ...path, body: {} }));
-      await ask(api.POST("/api/merge-requests/{id}/merge/", { ...path, body: {} }));
+      if (!query.data?.approved_by) await ask(api.POST("/api/merge-requests/{id}/approve/", path));
+      await ask(api.POST("/api/merge-requests/{id}/merge/", path));
     },
     onSettled: refresh,
   });
   const close = useMutation({
-    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/close/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/close/", path)),
     onSettled: refresh,
   });
   const override = useMutation({
@@ -53,12 +54,14 @@ export function useMergeRequest(id: string) {
     onError: refresh,
   });
   const comment = useMutation({
-    mutationFn: (body: NewComment) => ask(api.POST("/api/merge-requests/{id}/comments/", { ...path, body })),
+    mutationFn: (body: Pick<Comment, "path" | "line" | "side" | "body">) =>
+      ask(api.POST("/api/merge-requests/{id}/comments/", { ...path, body })),
     onSettled: refresh,
   });
   const send = useMutation({
-    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/comments/send/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/merge-requests/{id}/comments/send/", path)),
     onSettled: refresh,
+    onSuccess: ({ run_id }) => navigate({ to: "/runs/$id", params: { id: run_id } }),
   });
   const error =
     approveAndMerge.error ?? close.error ?? override.error ?? review.error ?? comment.error ?? send.error;

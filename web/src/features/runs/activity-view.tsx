@@ -12,7 +12,7 @@ import { Glyph } from "../../components/glyph";
 import { breakable, Inline } from "../../components/inline";
 import { Markdown } from "../../components/markdown";
 import { ruleName } from "../../components/proof/rows";
-import { StateWord } from "../../components/state-icon";
+import { StateIcon, StateWord } from "../../components/state-icon";
 import { ruleState, stepLabel, verdictSaid } from "../../components/states";
 import { duration, exact, timeOfDay } from "../../components/time/format";
 import { Clock } from "../../components/time/now";
@@ -103,6 +103,29 @@ function ItemBody({ item, last }: { item: Item; last: boolean }) {
           <Markdown text={item.text} />
         </div>
       );
+    case "thinking":
+      return <ThinkingItem text={item.text} />;
+    case "tool":
+      return (
+        <span className={css.quiet}>
+          <code>{item.name}</code> {item.text}
+        </span>
+      );
+    case "plan":
+      return (
+        <ul className={css.plan} aria-label="Plan">
+          {item.entries.map((entry, index) => (
+            <li key={index}>
+              <StateIcon
+                state={entry.done ? "done" : "waiting"}
+                size={14}
+                label={entry.done ? "done" : "open"}
+              />
+              <span>{entry.text}</span>
+            </li>
+          ))}
+        </ul>
+      );
     case "command":
       return <CommandItem item={item} last={last} />;
     case "file":
@@ -150,6 +173,24 @@ function ItemBody({ item, last }: { item: Item; last: boolean }) {
         </>
       );
   }
+}
+
+/** Thoughts are many and long: one line each until somebody asks. */
+function ThinkingItem({ text }: { text: string }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" className={css.command} aria-expanded={open} onClick={() => setOpen(!open)}>
+        <Glyph name={open ? "down" : "right"} />
+        <span className={css.thought}>{open ? "Thoughts" : text.split("\n")[0]}</span>
+      </button>
+      {open && (
+        <div className={css.quiet}>
+          <Markdown text={text} />
+        </div>
+      )}
+    </>
+  );
 }
 
 function CommandItem({ item, last }: { item: Extract<Item, { kind: "command" }>; last: boolean }) {

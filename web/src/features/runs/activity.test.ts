@@ -30,8 +30,8 @@ test("output belongs to the command before it", () => {
   const [group] = foldActivity(
     events(
       { type: "command", command: "pytest" },
-      { type: "log", message: "a" },
-      { type: "log", message: "b" },
+      { type: "log", message: "a\n" },
+      { type: "log", message: "b\n" },
       { type: "command_finished", command: "pytest", exit_code: 1, duration_ms: 900, output: "a\nb\n" },
       { type: "log", message: "stray" },
     ),
@@ -42,13 +42,44 @@ test("output belongs to the command before it", () => {
   ]);
 });
 
+test("output is cut into lines wherever its pieces end", () => {
+  const list = events(
+    { type: "command", command: "pytest", call_id: "c" },
+    { type: "log", message: "..", call_id: "c" },
+    { type: "log", message: "..  [100%]", call_id: "c" },
+    { type: "log", message: "\n13 passed", call_id: "c" },
+    { type: "log", message: " in 0.43s\n\nbye\n", call_id: "c" },
+    { type: "command_finished", command: "pytest", exit_code: 0, duration_ms: 9, output: "", call_id: "c" },
+    { type: "log", message: "after" },
+  );
+  const lines = ["....  [100%]", "13 passed in 0.43s", "", "bye"];
+  expect(foldActivity(list)[0]?.items).toMatchObject([{ output: lines }, { kind: "log", output: ["after"] }]);
+  expect(foldLog(list)).toEqual(["$ pytest", ...lines, "after"]);
+});
+
+test("two commands at once keep their own output", () => {
+  const [group] = foldActivity(
+    events(
+      { type: "command", command: "make", call_id: "a" },
+      { type: "command", command: "make", call_id: "b" },
+      { type: "log", message: "of b\n", call_id: "b" },
+      { type: "log", message: "of a\n", call_id: "a" },
+      { type: "command_finished", command: "make", exit_code: 2, duration_ms: 1, call_id: "a" },
+    ),
+  );
+  expect(group?.items).toMatchObject([
+    { output: ["of a"], exit: 2, running: false },
+    { output: ["of b"], exit: null, running: true },
+  ]);
+});
+
 test("output that came only with the end is not lost", () => {
   const list = events(
     { type: "command", command: "ls" },
     { type: "command_finished", command: "ls", exit_code: 0, duration_ms: 1, output: "x\ny\n" },
   );
   expect(foldActivity(list)[0]?.items).toMatchObject([{ output: ["x", "y"] }]);
-  expect(foldLog(list).map((line) => line.text)).toEqual(["$ ls", "x", "y"]);
+  expect(foldLog(list)).toEqual(["$ ls", "x", "y"]);
 });
 
 test("the same words twice are said once; results of one repeat are one row", () => {

@@ -2,23 +2,29 @@
 
 import type { Outcome, RuleName, RuleState, RunEvent, StepName, StepState, Verdict } from "../../api/types";
 
+/** Output arrives in pieces that end anywhere. */
 export interface Output {
-  lines: string[];
+  output: string[];
+  /** True while the last line may go on with the next piece. */
+  partial: boolean;
 }
 
 export type Item = { key: string; at: string | null } & (
   | { kind: "message"; author: "agent" | "you"; text: string }
-  | {
+  | { kind: "thinking"; text: string }
+  | { kind: "tool"; name: string; text: string }
+  | { kind: "plan"; entries: { text: string; done: boolean }[] }
+  | ({
       kind: "command";
+      call: string | null;
       command: string;
-      output: string[];
       exit: number | null;
       durationMs: number | null;
       running: boolean;
-    }
+    } & Output)
   | { kind: "file"; path: string; diff: string }
   | { kind: "status"; text: string }
-  | { kind: "log"; output: string[] }
+  | ({ kind: "log" } & Output)
   | { kind: "tests"; side: "base" | "patch"; repeat: number; results: { test: string; outcome: Outcome }[] }
   | { kind: "rule"; rule: RuleName; state: RuleState; detail: string | null }
   | { kind: "verdict"; verdict: Verdict; text: string | null }
@@ -61,9 +67,14 @@ export function foldActivity(events: readonly RunEvent[]): Group[] {
     groups.push(next);
     return next;
   };
+  const stop = () => {
+    if (open) open.running = false;
+    open = null;
+  };
 
   events.forEach((event, index) => {
     const base = { key: `${event.seq || index}`, at: event.created_at ?? null };
+    const put = (item: Item) => here().items.push(item);
     switch (event.type) {
       case "step": {
         if (event.state === "waiting") break;
@@ -77,110 +88,100 @@ export function foldActivity(events: readonly RunEvent[]): Group[] {
         }
         const target = here();
         target.state = event.state;
-        target.summary = event.summary ?? target.summary;
+        target.summary = event.summary || target.summary;
         open = event.state === "working" ? open : null;
         break;
       }
       case "assistant_message":
         if (lastText(here()) !== event.message) {
-          here().items.push({ ...base, kind: "message", author: "agent", text: event.message });
+          put({ ...base, kind: "message", author: "agent", text: event.message });
         }
         open = null;
         break;
       case "user_message":
-        here().items.push({ ...base, kind: "message", author: "you", text: event.message });
+        put({ ...base, kind: "message", author: "you", text: event.message });
+        break;
+      case "thinking":
+        put({ ...base, kind: "thinking", text: event.message });
+        break;
+      case "tool":
+        put({ ...base, kind: "tool", name: event.name, text: event.message });
+        break;
+      case "plan":
+        put({
+          ...base,
+          kind: "plan",
+          entries: event.items.map(({ content, status }) => ({
+            text: content,
+            done: status === "completed",
+          })),
+        });
         break;
       case "command": {
-        const item: Of<"command"> = {
-          ...base,
-          kind: "command",
-          command: event.command,
-          output: [],
-          exit: null,
-          durationMs: null,
-          running: true,
-        };
-        if (open) open.running = false;
+        const item = newCommand(base, event.command, event.call_id ?? null);
+        // A command without an id of its own ends when the next one begins: nobody tells of its end.
+        if (open?.call === null) stop();
         open = item;
-        here().items.push(item);
+        put(item);
         break;
       }
       case "command_finished": {
-        const target = open?.command === event.command ? open : findCommand(here(), event.command);
-        if (target) {
-          target.running = false;
-          target.exit = event.exit_code;
-          target.durationMs = event.duration_ms;
-          if (target.output.length === 0 && event.output) target.output = toLines(event.output);
-          if (target === open) open = null;
-        } else {
-          here().items.push({
-            ...base,
-            kind: "command",
-            command: event.command,
-            output: event.output ? toLines(event.output) : [],
-            exit: event.exit_code,
-            durationMs: event.duration_ms,
-            running: false,
-          });
+        let target = findCommand(here(), event.call_id ?? null, event.command);
+        if (!target) {
+          target = newCommand(base, event.command, event.call_id ?? null);
+          put(target);
         }
+        if (target.output.length === 0 && event.output) extend(target, event.output);
+        target.partial = false;
+        target.running = false;
+        target.exit = event.exit_code;
+        target.durationMs = event.duration_ms;
+        if (target === open) open = null;
         break;
       }
       case "log": {
-        if (open) open.output.push(event.message);
+        const last = here().items.at(-1);
+        const target = (event.call_id ? findCommand(here(), event.call_id, "") : null) ?? open;
+        if (target) extend(target, event.message);
+        else if (last?.kind === "log") extend(last, event.message);
         else {
-          const last = here().items.at(-1);
-          if (last?.kind === "log") last.output.push(event.message);
-          else here().items.push({ ...base, kind: "log", output: [event.message] });
+          const item: Of<"log"> = { ...base, kind: "log", output: [], partial: false };
+          extend(item, event.message);
+          put(item);
         }
         break;
       }
       case "file_change":
-        here().items.push({ ...base, kind: "file", path: event.path, diff: event.diff });
+        put({ ...base, kind: "file", path: event.path, diff: event.diff });
         break;
       case "status":
-        here().items.push({ ...base, kind: "status", text: event.message });
+        put({ ...base, kind: "status", text: event.message });
         break;
       case "test_result": {
         const last = here().items.at(-1);
         const result = { test: event.test, outcome: event.outcome };
-        if (last?.kind === "tests" && last.side === event.side && last.repeat === event.repeat)
-          last.results.push(result);
-        else
-          here().items.push({
-            ...base,
-            kind: "tests",
-            side: event.side,
-            repeat: event.repeat,
-            results: [result],
-          });
+        const { side, repeat } = event;
+        if (last?.kind === "tests" && last.side === side && last.repeat === repeat) last.results.push(result);
+        else put({ ...base, kind: "tests", side, repeat, results: [result] });
         break;
       }
-      case "rule":
-        if (event.state === "holds" || event.state === "broken" || event.state === "not_applicable") {
-          here().items.push({
-            ...base,
-            kind: "rule",
-            rule: event.rule,
-            state: event.state,
-            detail: event.detail ?? null,
-          });
-        }
+      case "rule": {
+        const { rule, state, detail = null } = event;
+        if (state !== "waiting" && state !== "working") put({ ...base, kind: "rule", rule, state, detail });
         break;
+      }
       case "verdict":
-        here().items.push({ ...base, kind: "verdict", verdict: event.verdict, text: event.message ?? null });
+        put({ ...base, kind: "verdict", verdict: event.verdict, text: event.message ?? null });
         break;
       case "merge_request":
-        here().items.push({ ...base, kind: "merge_request", id: event.id, text: event.message ?? null });
+        put({ ...base, kind: "merge_request", id: event.id, text: event.message ?? null });
         break;
       case "error":
-        here().items.push({ ...base, kind: "error", text: event.message, output: event.output ?? null });
-        if (open) open.running = false;
-        open = null;
+        put({ ...base, kind: "error", text: event.message, output: event.output ?? null });
+        stop();
         break;
       case "completed":
-        if (open) open.running = false;
-        open = null;
+        stop();
         break;
       default:
         break;
@@ -189,30 +190,26 @@ export function foldActivity(events: readonly RunEvent[]): Group[] {
   return groups.filter((each) => each.items.length > 0 || each.state === "working");
 }
 
-export interface LogLine {
-  text: string;
-  kind: "command" | "output" | "status" | "error";
-}
-
-export function foldLog(events: readonly RunEvent[]): LogLine[] {
-  const lines: LogLine[] = [];
-  let streamed = 0;
+/** Every line that was printed or told, in order. */
+export function foldLog(events: readonly RunEvent[]): string[] {
+  const log: Output = { output: [], partial: false };
+  let hasStreamed = false;
   for (const event of events) {
     if (event.type === "log") {
-      lines.push({ text: event.message, kind: "output" });
-      streamed++;
-    } else if (event.type === "command") {
-      lines.push({ text: `$ ${event.command}`, kind: "command" });
-      streamed = 0;
+      extend(log, event.message);
+      hasStreamed = true;
+      continue;
+    }
+    if (event.type === "command") {
+      log.output.push(`$ ${event.command}`);
+      hasStreamed = false;
     } else if (event.type === "command_finished") {
-      if (streamed === 0 && event.output) {
-        for (const line of toLines(event.output)) lines.push({ text: line, kind: "output" });
-      }
-      streamed = 0;
-    } else if (event.type === "status") lines.push({ text: event.message, kind: "status" });
-    else if (event.type === "error") lines.push({ text: event.message, kind: "error" });
+      if (!hasStreamed && event.output) extend(log, event.output);
+      hasStreamed = false;
+    } else if (event.type === "status" || event.type === "error") log.output.push(event.message);
+    log.partial = false;
   }
-  return lines;
+  return log.output;
 }
 
 export function toLines(text: string): string[] {
@@ -221,13 +218,40 @@ export function toLines(text: string): string[] {
   return lines;
 }
 
+function extend(to: Output, text: string): void {
+  if (text === "") return;
+  const lines = text.split("\n");
+  if (to.partial) to.output.push(`${to.output.pop() ?? ""}${lines.shift() ?? ""}`);
+  to.partial = !text.endsWith("\n");
+  if (!to.partial) lines.pop();
+  for (const line of lines) to.output.push(line);
+}
+
+function newCommand(base: { key: string; at: string | null }, command: string, call: string | null) {
+  const item: Of<"command"> = {
+    ...base,
+    kind: "command",
+    call,
+    command,
+    output: [],
+    partial: false,
+    exit: null,
+    durationMs: null,
+    running: true,
+  };
+  return item;
+}
+
 function lastText(group: Group): string | null {
   const last = group.items.at(-1);
   return last?.kind === "message" && last.author === "agent" ? last.text : null;
 }
 
-function findCommand(group: Group, command: string): Of<"command"> | undefined {
-  return group.items.findLast(
-    (item): item is Of<"command"> => item.kind === "command" && item.running && item.command === command,
+/** The running command of this call, or, where calls have no ids, of these words. */
+function findCommand(group: Group, call: string | null, command: string): Of<"command"> | null {
+  const found = group.items.findLast(
+    (item): item is Of<"command"> =>
+      item.kind === "command" && item.running && (call ? item.call === call : item.command === command),
   );
+  return found ?? null;
 }

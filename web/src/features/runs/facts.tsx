@@ -6,6 +6,7 @@ import type { Egress, Guarantee, RunDetail } from "../../api/types";
 import { compact, money, shortCommit } from "../../components/format";
 import { breakable } from "../../components/inline";
 import { StateIcon } from "../../components/state-icon";
+import { Ago } from "../../components/time/now";
 import { egressRows } from "./egress";
 import css from "./facts.module.css";
 
@@ -49,6 +50,12 @@ export function RunFacts({ run }: { run: RunDetail }) {
                   />
                 </>
               )}
+            </Fact>
+          )}
+          {run.suspect && (
+            <Fact name="Suspect">
+              <code title={run.suspect.subject}>{shortCommit(run.suspect.commit)}</code> by{" "}
+              {run.suspect.author}, <Ago at={run.suspect.at} />
             </Fact>
           )}
           {run.base_commit && (

@@ -3,6 +3,7 @@
 import type { StreamSnapshot } from "../../api/run-stream";
 import type { RunSummary } from "../../api/types";
 import { plural } from "../../components/format";
+import { breakable } from "../../components/inline";
 import { age } from "../../components/time/format";
 import { Clock, useNow } from "../../components/time/now";
 import { splitLive } from "./live";
@@ -11,13 +12,23 @@ import css from "./live-line.module.css";
 const SILENT_MS = 60_000;
 const BROKEN_SHOWN_MS = 1_500;
 
-export function LiveLine({ run, withClock = true }: { run: RunSummary; withClock?: boolean }) {
+export function LiveLine({
+  run,
+  withClock = true,
+  brief = false,
+}: {
+  run: RunSummary;
+  withClock?: boolean;
+  /** Without the verb, where an icon says that it is running. */
+  brief?: boolean;
+}) {
   if (!run.live_line) return null;
   const { words, code } = splitLive(run.live_line);
   return (
     <span className={css.line}>
       <span className={css.text}>
-        {words} {code && <code>{code}</code>}
+        {brief && code ? null : `${words} `}
+        {code && <code>{breakable(code)}</code>}
       </span>
       {withClock && run.live_since && (
         <code className={css.clock}>

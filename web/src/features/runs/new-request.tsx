@@ -10,6 +10,7 @@ import { keys, repositoryLinksQuery } from "../../api/queries";
 import { useWorkspace } from "../../app/workspace";
 import { EmptyNote, FailureLine } from "../../components/note";
 import form from "../../components/table.module.css";
+import { ExecutorField } from "./executor-field";
 
 export default function NewRequestDrawer({ onClose }: { onClose: () => void }) {
   const { uid } = useWorkspace();
@@ -18,19 +19,19 @@ export default function NewRequestDrawer({ onClose }: { onClose: () => void }) {
   const repositories = useQuery(repositoryLinksQuery(uid));
   const [chosen, setChosen] = useState("");
   const [prompt, setPrompt] = useState("");
+  const [executor, setExecutor] = useState<string | null>(null);
   const project = chosen || repositories.data?.[0]?.id || "";
   const create = useMutation({
     mutationFn: () =>
       ask(
         api.POST("/api/requests/", {
-          body: { project_id: project, prompt, tenant_id: uid, source: "direct_user", sender: "" },
+          body: { project_id: project, prompt, tenant_id: uid, source: "direct_user", sender: "", executor },
         }),
       ),
     onSuccess: () => {
       void queries.invalidateQueries({ queryKey: keys.runs });
       void queries.invalidateQueries({ queryKey: keys.inbox });
-      onClose();
-      void navigate({ to: "/runs" });
+      void navigate({ to: "/runs", search: {} });
     },
   });
   const fields = isProblem(create.error) ? create.error.fields : {};
@@ -70,6 +71,7 @@ export default function NewRequestDrawer({ onClose }: { onClose: () => void }) {
             error={fields.prompt}
             data-autofocus
           />
+          <ExecutorField value={executor} onChange={setExecutor} error={fields.executor} />
           {Object.keys(fields).length === 0 && <FailureLine error={create.error} />}
           <div className={form.acts}>
             <Button

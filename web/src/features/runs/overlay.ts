@@ -1,6 +1,15 @@
 // A run as the server last told it, brought forward by the events that came since. Pure.
 
-import type { ProofTest, RunDetail, RunEvent, Step } from "../../api/types";
+import type { ProofTest, RunDetail, RunEvent, Step, Usage } from "../../api/types";
+
+const NO_USAGE: Usage = {
+  calls: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  tokens_max: 0,
+  cost_usd: null,
+  budget_usd: null,
+};
 
 export function bringForward(run: RunDetail, events: readonly RunEvent[]): RunDetail {
   // What has ended is as the server tells it; only a run under way can be ahead of the last answer.
@@ -68,12 +77,14 @@ function apply(run: RunDetail, event: RunEvent): RunDetail {
       run.merge_request_id = event.id;
       return run;
     case "usage": {
-      const { input_tokens, output_tokens, cost_usd, budget_usd } = event;
+      const known = run.usage ?? NO_USAGE;
       run.usage = {
-        input_tokens: input_tokens ?? run.usage?.input_tokens ?? 0,
-        output_tokens: output_tokens ?? run.usage?.output_tokens ?? 0,
-        cost_usd: cost_usd ?? run.usage?.cost_usd ?? null,
-        budget_usd: budget_usd ?? run.usage?.budget_usd ?? null,
+        calls: event.calls ?? known.calls,
+        input_tokens: event.input_tokens ?? known.input_tokens,
+        output_tokens: event.output_tokens ?? known.output_tokens,
+        tokens_max: event.tokens_max ?? known.tokens_max,
+        cost_usd: event.cost_usd ?? known.cost_usd,
+        budget_usd: event.budget_usd ?? known.budget_usd,
       };
       return run;
     }

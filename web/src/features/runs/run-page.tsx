@@ -6,12 +6,14 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
 import { keys, mergeRequestQuery } from "../../api/queries";
-import type { RunDetail, RunEvent, StepName } from "../../api/types";
+import type { MergeRequestStatus, RunDetail, RunEvent, StepName } from "../../api/types";
+import { useCommands } from "../../app/commands";
 import { useNarrow, useWide } from "../../app/media";
 import { Terminal } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
 import { DiffView } from "../../components/diff/diff-view";
-import { type DiffFile, parseDiff } from "../../components/diff/parse";
+import { type DiffFile, parseDiff, totals } from "../../components/diff/parse";
+import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { Follow } from "../../components/follow";
 import { grouped } from "../../components/format";
 import { Glyph } from "../../components/glyph";
@@ -29,6 +31,7 @@ import { ActivityView } from "./activity-view";
 import { Composer } from "./composer";
 import { RunFacts } from "./facts";
 import { LiveLine, ReconnectRow, SilenceRow } from "./live-line";
+import { rerunDefault, rerunSteps } from "./rerun";
 import css from "./run-page.module.css";
 import { StepsBar, StepsRail } from "./steps-rail";
 import { type LiveRun, useRun } from "./use-run";
@@ -58,20 +61,31 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   const search = useSearch({ from: "/shell/runs/$id" });
   const navigate = useNavigate();
   const acts = useRunActs(run);
-  const decided = useDecided(run, live.moving);
-  const [selected, select] = useState<StepName | null>(null);
+  const fate = useFate(run, live.moving);
+  const decided = fate === "MERGED" || fate === "CLOSED";
+  const [chosen, choose] = useState<StepName | null>(null);
+  const canRerun = !live.moving && fate !== "MERGED";
+  const selected = canRerun ? (chosen ?? rerunDefault(run.steps)) : null;
+  const rail = (
+    <>
+      <StepsRail
+        steps={run.steps}
+        selected={selected}
+        choices={canRerun ? rerunSteps(run.steps) : []}
+        onSelect={choose}
+      />
+      {selected && <RetryButton acts={acts} step={selected} />}
+    </>
+  );
   const files = useMemo(() => parseDiff(run.diff), [run.diff]);
   const tabs = useTabs(live.events.length, files, { proof: narrow || !wide, steps: narrow });
   const tab = tabs.find((each) => each.id === search.tab)?.id ?? (narrow ? "proof" : "activity");
   const setTab = (next: TabId) => void navigate({ to: ".", search: { tab: next }, replace: true });
 
-  const cancel = live.moving ? (
-    <Button onClick={() => acts.cancel.mutate()} loading={acts.cancel.isPending}>
-      Cancel run
-    </Button>
-  ) : (
-    <RetryButton acts={acts} step={null} />
-  );
+  useCommands([
+    ...(live.moving ? [{ label: "Cancel the run", run: () => acts.cancel.mutate() }] : []),
+    ...(canRerun ? [{ label: "Rerun from the start", run: () => acts.retry.mutate(null) }] : []),
+  ]);
 
   return (
     <Page
@@ -93,11 +107,15 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       actions={
         <>
           {run.merge_request_id && <MergeRequestLink id={run.merge_request_id} decided={decided} />}
-          {cancel}
-          <MoreMenu acts={acts} moving={live.moving} run={run} />
+          {live.moving && (
+            <Button onClick={() => acts.cancel.mutate()} loading={acts.cancel.isPending}>
+              Cancel run
+            </Button>
+          )}
+          <MoreMenu acts={acts} moving={live.moving} canRerun={canRerun} run={run} />
         </>
       }
-      phoneActions={<MoreMenu acts={acts} moving={live.moving} run={run} phone />}
+      phoneActions={<MoreMenu acts={acts} moving={live.moving} canRerun={canRerun} run={run} phone />}
     >
       <RunHead run={run} moving={live.moving} narrow={narrow} decided={decided} />
       <ReconnectRow stream={live.stream} />
@@ -112,8 +130,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       <div className={css.columns}>
         {!narrow && (
           <aside className={css.railColumn} aria-label="Steps of the run">
-            <StepsRail steps={run.steps} selected={selected} onSelect={select} />
-            {!live.moving && <RetryButton acts={acts} step={selected} rail />}
+            {rail}
           </aside>
         )}
         <div className={css.work}>
@@ -126,9 +143,19 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
             tabIndex={-1}
             {...panelProps(tab)}
           >
-            <Pane tab={tab} run={run} live={live} files={files} />
+            <Pane tab={tab} run={run} live={live} files={files} rail={rail} />
           </Follow>
-          <Composer requestId={run.request_id} moving={live.moving} />
+          {fate === "MERGED" ? (
+            <p className={css.over}>
+              Its merge request is merged. Further work is a{" "}
+              <Link to="/runs" search={{ new: true }}>
+                new request
+              </Link>
+              .
+            </p>
+          ) : (
+            <Composer requestId={run.request_id} moving={live.moving} />
+          )}
         </div>
         {wide && !narrow && (
           <aside className={css.factsColumn} aria-label="Proof and facts">
@@ -146,11 +173,13 @@ function Pane({
   run,
   live,
   files,
+  rail,
 }: {
   tab: TabId;
   run: RunDetail;
   live: LiveRun;
   files: DiffFile[];
+  rail: ReactNode;
 }): ReactNode {
   switch (tab) {
     case "proof":
@@ -168,11 +197,7 @@ function Pane({
     case "log":
       return <LogPane events={live.events} moving={live.moving} />;
     case "steps":
-      return (
-        <div className={css.padded}>
-          <StepsRail steps={run.steps} />
-        </div>
-      );
+      return <div className={css.padded}>{rail}</div>;
     case "facts":
       return <RunFacts run={run} />;
     default:
@@ -234,7 +259,7 @@ function LogPane({ events, moving }: { events: RunEvent[]; moving: boolean }) {
   return (
     <div className={css.log}>
       <p className={css.muted}>{grouped(lines.length)} lines</p>
-      <Terminal lines={lines.map((line) => line.text)} label="Log of the run" live={moving} />
+      <Terminal lines={lines} label="Log of the run" live={moving} />
     </div>
   );
 }
@@ -246,11 +271,11 @@ interface HeadProps {
   decided: boolean;
 }
 
-/** True once the run's merge request waits for nobody any more. */
-function useDecided(run: RunDetail, moving: boolean): boolean {
+/** What became of the run's merge request, if it has one. */
+function useFate(run: RunDetail, moving: boolean): MergeRequestStatus | null {
   const id = run.merge_request_id;
   const mr = useQuery({ ...mergeRequestQuery(id ?? ""), enabled: id !== null && !moving });
-  return mr.data?.status === "MERGED" || mr.data?.status === "CLOSED";
+  return mr.data?.status ?? null;
 }
 
 function RunHead({ run, moving, narrow, decided }: HeadProps) {
@@ -263,7 +288,7 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
         {narrow && moving && step > 0 ? `, step ${step} of ${STEPS.length}` : ""}
       </StateWord>
       {!narrow && moving && <LiveLine run={run} />}
-      {!moving && run.finished_at && (
+      {!moving && run.finished_at && !(narrow && run.status === "failed") && (
         <span className={css.muted}>
           <Ago at={run.finished_at} />
         </span>
@@ -311,11 +336,7 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
       )}
       {narrow && <StepsBar steps={run.steps} />}
       {narrow && moving && run.live_line && <LiveLine run={run} />}
-      {narrow && run.merge_request_id && (
-        <Link to="/merge-requests/$id" params={{ id: run.merge_request_id }}>
-          Open the merge request
-        </Link>
-      )}
+      {narrow && run.merge_request_id && <MergeRequestLink id={run.merge_request_id} decided={decided} />}
     </PageHead>
   );
 }
@@ -351,7 +372,7 @@ function useRunActs(run: RunDetail) {
     void queries.invalidateQueries({ queryKey: keys.inbox });
   };
   const cancel = useMutation({
-    mutationFn: () => ask(api.POST("/api/runs/{id}/cancel/", { ...path, body: {} })),
+    mutationFn: () => ask(api.POST("/api/runs/{id}/cancel/", path)),
     onSettled: refresh,
   });
   const retry = useMutation({
@@ -372,15 +393,15 @@ function useRunActs(run: RunDetail) {
   return { cancel, retry, remove, error: cancel.error ?? retry.error ?? remove.error };
 }
 
-function RetryButton({ acts, step, rail = false }: { acts: Acts; step: StepName | null; rail?: boolean }) {
+function RetryButton({ acts, step }: { acts: Acts; step: StepName }) {
   return (
     <Button
-      size={rail ? "xs" : undefined}
+      size="xs"
       onClick={() => acts.retry.mutate(step)}
       loading={acts.retry.isPending}
       leftSection={<Glyph name="rerun" />}
     >
-      {step ? `Rerun from ${stepLabel(step)}` : "Rerun"}
+      Rerun from {stepLabel(step)}
     </Button>
   );
 }
@@ -388,43 +409,37 @@ function RetryButton({ acts, step, rail = false }: { acts: Acts; step: StepName 
 function MoreMenu({
   acts,
   moving,
+  canRerun,
   run,
   phone = false,
 }: {
   acts: Acts;
   moving: boolean;
+  canRerun: boolean;
   run: RunDetail;
   phone?: boolean;
 }) {
   return (
-    <Menu>
-      <Menu.Target>
-        <button type="button" className={css.dots} aria-label="More actions">
-          <Glyph name="dots" />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {phone && moving && <Menu.Item onClick={() => acts.cancel.mutate()}>Cancel run</Menu.Item>}
-        {phone && !moving && <Menu.Item onClick={() => acts.retry.mutate(null)}>Rerun</Menu.Item>}
-        {run.evidence_url && (
-          <Menu.Item component="a" href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
-            Download the evidence
-          </Menu.Item>
-        )}
-        <Menu.Item disabled={moving} onClick={() => acts.remove.mutate()}>
-          Delete run
+    <DotsMenu>
+      {phone && moving && <Menu.Item onClick={() => acts.cancel.mutate()}>Cancel run</Menu.Item>}
+      {canRerun && <Menu.Item onClick={() => acts.retry.mutate(null)}>Rerun from the start</Menu.Item>}
+      {run.evidence_url && (
+        <Menu.Item component="a" href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
+          Download the evidence
         </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+      )}
+      <ConfirmItem
+        label="Delete run"
+        sure="Delete it with its log"
+        disabled={moving}
+        onConfirm={() => acts.remove.mutate()}
+      />
+    </DotsMenu>
   );
 }
 
 function useTabs(events: number, files: DiffFile[], with_: { proof: boolean; steps: boolean }): Tab<TabId>[] {
-  const [additions, deletions] = files.reduce(
-    (sum, file) => [sum[0] + file.additions, sum[1] + file.deletions] as [number, number],
-    [0, 0] as [number, number],
-  );
-  const changed = files.length > 0 ? <Counts additions={additions} deletions={deletions} quiet /> : null;
+  const changed = files.length > 0 ? <Counts {...totals(files)} quiet /> : null;
   return [
     ...(with_.proof ? [{ id: "proof" as const, label: "Proof" }] : []),
     { id: "activity", label: "Activity", count: events > 0 ? grouped(events) : null },

@@ -2,14 +2,15 @@
 
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense } from "react";
 import { runMoves, runsQuery } from "../../api/queries";
 import type { RunSummary } from "../../api/types";
+import { useNewForm } from "../../app/new-form";
 import { useWorkspace } from "../../app/workspace";
 import { Inline } from "../../components/inline";
-import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
-import { EmptyNote, ErrorNote } from "../../components/note";
-import { Page } from "../../components/page";
+import { ListGroup, ListRow, useListKeys } from "../../components/list";
+import { Listed } from "../../components/listed";
+import { Facts, Page } from "../../components/page";
 import { StateWord } from "../../components/state-icon";
 import { runSaid } from "../../components/states";
 import { Ago, Clock } from "../../components/time/now";
@@ -20,20 +21,18 @@ const NewRequest = lazy(() => import("./new-request"));
 export default function RunsPage() {
   const { uid } = useWorkspace();
   const runs = useQuery(runsQuery(uid));
-  const [asking, setAsking] = useState(false);
+  const form = useNewForm();
   useListKeys();
-  const make = <Button onClick={() => setAsking(true)}>New request</Button>;
+  const make = <Button onClick={form.open}>New request</Button>;
   return (
     <Page bare title="Runs" here="Runs" actions={make} phoneActions={make}>
-      {runs.isPending && <ListSkeleton />}
-      {runs.error && !runs.data && <ErrorNote error={runs.error} retry={() => runs.refetch()} />}
-      {runs.data?.length === 0 && (
-        <EmptyNote>
-          No run yet. One starts by itself when an alert arrives for a connected repository.
-        </EmptyNote>
-      )}
-      {runs.data && runs.data.length > 0 && <Groups runs={runs.data} />}
-      <Suspense fallback={null}>{asking && <NewRequest onClose={() => setAsking(false)} />}</Suspense>
+      <Listed
+        query={runs}
+        empty="No run yet. One starts when an alert arrives, or when you ask for a change."
+      >
+        {(all) => <Groups runs={all} />}
+      </Listed>
+      <Suspense fallback={null}>{form.opened && <NewRequest onClose={form.close} />}</Suspense>
     </Page>
   );
 }
@@ -69,17 +68,10 @@ function RunRow({ run }: { run: RunSummary }) {
       link={{ to: "/runs/$id", id: run.id }}
       title={<Inline text={run.request_title} />}
       beneath={
-        <>
-          Run {run.number}
-          {run.incident_short_id && `, ${run.incident_short_id}`}
-          {run.executor && `, ${run.executor}`}
-          {moving && run.live_line && (
-            <>
-              {" · "}
-              <LiveLine run={run} withClock={false} />
-            </>
-          )}
-        </>
+        <Facts small>
+          {[`Run ${run.number}`, run.incident_short_id, run.executor].filter(Boolean).join(", ")}
+          {moving && run.live_line && <LiveLine run={run} withClock={false} />}
+        </Facts>
       }
       state={
         <StateWord state={said.state}>

@@ -11,6 +11,8 @@ import css from "./steps-rail.module.css";
 interface Props {
   steps: Step[];
   selected?: StepName | null;
+  /** The steps that can be chosen. */
+  choices?: readonly StepName[];
   onSelect?: (step: StepName) => void;
   compact?: boolean;
 }
@@ -24,13 +26,14 @@ export function allSteps(steps: Step[]): Step[] {
         state: "waiting",
         started_at: null,
         finished_at: null,
-        summary: null,
+        summary: "",
         cost_usd: null,
+        tokens: 0,
       },
   );
 }
 
-export function StepsRail({ steps, selected = null, onSelect, compact = false }: Props) {
+export function StepsRail({ steps, selected = null, choices = [], onSelect, compact = false }: Props) {
   return (
     <ol className={compact ? css.compact : css.rail} aria-label="Steps">
       {allSteps(steps).map((step) => (
@@ -43,7 +46,12 @@ export function StepsRail({ steps, selected = null, onSelect, compact = false }:
           <span className={css.icon}>
             <StateIcon state={stepState(step.state)} label={step.state} />
           </span>
-          <StepBody step={step} selected={selected === step.name} onSelect={onSelect} compact={compact} />
+          <StepBody
+            step={step}
+            selected={selected === step.name}
+            onSelect={choices.includes(step.name) ? onSelect : undefined}
+            compact={compact}
+          />
         </li>
       ))}
     </ol>

@@ -1,22 +1,23 @@
-// Keyboard commands. A component declares the ones it answers to; `?` shows all that are declared at the moment.
+// What can be done here, by key or by name. A component declares its commands; `?` shows those that have keys, and ⌘K
+// finds all of them.
 
 import { useEffect, useRef } from "react";
 
-export interface Shortcut {
+export interface Command {
   /** Keys pressed one after another, such as `g i` or `?`. */
-  keys: string;
+  keys?: string;
   label: string;
   run: () => void;
 }
 
 const SEQUENCE_MS = 900;
-const active = new Set<{ current: Shortcut[] }>();
+const active = new Set<{ current: Command[] }>();
 let typed = "";
 let typedAt = 0;
 
-export function useShortcuts(shortcuts: Shortcut[]): void {
-  const entry = useRef(shortcuts);
-  entry.current = shortcuts;
+export function useCommands(commands: Command[]): void {
+  const entry = useRef(commands);
+  entry.current = commands;
   useEffect(() => {
     active.add(entry);
     return () => {
@@ -25,9 +26,11 @@ export function useShortcuts(shortcuts: Shortcut[]): void {
   }, []);
 }
 
-export function allShortcuts(): Shortcut[] {
-  const seen = new Map<string, Shortcut>();
-  for (const entry of active) for (const shortcut of entry.current) seen.set(shortcut.keys, shortcut);
+export function allCommands(): Command[] {
+  const seen = new Map<string, Command>();
+  for (const entry of active) {
+    for (const command of entry.current) seen.set(command.keys ?? command.label, command);
+  }
   return [...seen.values()];
 }
 
@@ -35,12 +38,12 @@ export function allShortcuts(): Shortcut[] {
 export function pressKey(event: KeyboardEvent): boolean {
   if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented || isTyping(event.target))
     return false;
-  if (document.querySelector("[role=dialog]")) return false;
+  if (document.querySelector("[role=dialog], [role=menu]")) return false;
   const fresh = event.timeStamp - typedAt > SEQUENCE_MS;
   typedAt = event.timeStamp;
   const candidates = fresh || typed === "" ? [event.key] : [`${typed} ${event.key}`, event.key];
   for (const keys of candidates) {
-    const hit = allShortcuts().find((shortcut) => shortcut.keys === keys);
+    const hit = allCommands().find((command) => command.keys === keys);
     if (hit) {
       typed = "";
       event.preventDefault();
@@ -53,8 +56,8 @@ export function pressKey(event: KeyboardEvent): boolean {
 }
 
 function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
   return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+    target.isContentEditable || target.matches("input:not([type=checkbox], [type=radio]), textarea, select")
   );
 }
