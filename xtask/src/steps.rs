@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+/// The same as the server installs.
+const CODEX: &str = "@openai/codex@0.169.0";
+
 /// One line for the end: what ran, how long, and how it went.
 struct Line {
     name: String,
@@ -116,7 +119,31 @@ pub fn soak() -> Result<bool> {
             .status()?;
         Ok(status.success())
     });
+    report.step("codex: the real program", real_codex);
     Ok(report.close())
+}
+
+/// A large download, so it is not part of `make test`.
+fn real_codex() -> Result<bool> {
+    let prefix = target_dir().join("codex");
+    std::fs::create_dir_all(&prefix)?;
+    let prefix = prefix.to_string_lossy().into_owned();
+    if !npm(&root(), &["install", "--no-audit", "--no-fund", "--prefix", &prefix, CODEX])? {
+        return Ok(false);
+    }
+    let tests = Command::new("cargo")
+        .args(["test", "-p", "integrations", "--lib", "codex", "--", "--ignored"])
+        .env("ASTRAFORGE_CODEX_PREFIX", &prefix)
+        .current_dir(root())
+        .status()?;
+    let data = target_dir().join("codex-demo");
+    let _ = std::fs::remove_dir_all(&data);
+    let demo = Command::new(target_dir().join("debug/astraforge"))
+        .args(["demo", "--once", "--executor", "codex", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(&data)
+        .current_dir(root())
+        .status()?;
+    Ok(tests.success() && demo.success())
 }
 
 pub fn lint() -> Result<bool> {

@@ -32,11 +32,15 @@ fn strike(house: &mut House, request: &str, moments: &[Moment], end: impl Fn(&mu
     }
 }
 
-/// Kills at the given moments, one after the other, and looks at what came of it.
-fn survives(mut house: House, moments: &[Moment]) {
-    let request = house.request(EXAMPLE_PROMPT);
-    strike(&mut house, &request, moments, House::kill);
-    at_rest(&mut house, &request);
+/// Kills at the given moments, one after the other, and looks at what came of it; a server of its own for each round.
+fn survives(script: &str, what: &str, moments: &[Moment]) {
+    let rounds = if std::env::var_os("ASTRAFORGE_SOAK").is_some() { 5 } else { 1 };
+    for _ in 0..rounds {
+        let Some(mut house) = House::warm(script) else { return skipped(what) };
+        let request = house.request(EXAMPLE_PROMPT);
+        strike(&mut house, &request, moments, House::kill);
+        at_rest(&mut house, &request);
+    }
 }
 
 fn at_rest(house: &mut House, request: &str) {
@@ -64,15 +68,17 @@ fn set_up_from_the_registries() {
     if House::warm(&recording(&[])).is_none() {
         return skipped("kill during set-up");
     }
-    let house = House::cold(&recording(&[]));
-    survives(house, &[|e| is_command(e, "setup", "venv"), |e| is_command(e, "setup", "pip install")]);
+    let mut house = House::cold(&recording(&[]));
+    let request = house.request(EXAMPLE_PROMPT);
+    strike(&mut house, &request, &[|e| is_command(e, "setup", "venv"), |e| is_command(e, "setup", "pip install")], House::kill);
+    at_rest(&mut house, &request);
 }
 
 #[test]
 fn an_agent_in_the_middle_of_a_command() {
-    let Some(house) = House::warm(&slow_recording()) else { return skipped("kill the agent") };
     survives(
-        house,
+        &slow_recording(),
+        "kill the agent",
         &[
             |e| is_step(e, "reproduce", "working"),
             |e| is_command(e, "", "monotonic"),
@@ -84,9 +90,9 @@ fn an_agent_in_the_middle_of_a_command() {
 
 #[test]
 fn early_moments_of_proof() {
-    let Some(house) = House::warm(&recording(&[])) else { return skipped("kill early in proof") };
     survives(
-        house,
+        &recording(&[]),
+        "kill early in proof",
         &[
             |e| is_step(e, "prove", "working"),
             |e| is_command(e, "prove", "base's own tests on base"),
@@ -98,9 +104,9 @@ fn early_moments_of_proof() {
 
 #[test]
 fn late_moments_of_proof() {
-    let Some(house) = House::warm(&recording(&[])) else { return skipped("kill late in proof") };
     survives(
-        house,
+        &recording(&[]),
+        "kill late in proof",
         &[
             |e| is_command(e, "prove", "on the patched source"),
             |e| is_command(e, "prove", "exception swallowed"),
@@ -112,9 +118,9 @@ fn late_moments_of_proof() {
 
 #[test]
 fn the_merge_request_is_opened_once() {
-    let Some(house) = House::warm(&recording(&[])) else { return skipped("kill while proposing") };
     survives(
-        house,
+        &recording(&[]),
+        "kill while proposing",
         &[
             |e| is_step(e, "prove", "done"),
             |e| is_step(e, "propose", "working"),

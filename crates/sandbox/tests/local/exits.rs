@@ -134,8 +134,11 @@ async fn the_proxy_connects_to_listed_hosts_at_allowed_addresses_only() {
 
 /// Needs a package index, so it is not part of the usual run.
 #[tokio::test]
-#[ignore = "needs pypi.org"]
 async fn a_package_is_installed_through_the_proxy() {
+    if std::env::var_os("ASTRAFORGE_SOAK").is_none() {
+        println!("skipped: it asks the Python registry; `make soak` runs it");
+        return;
+    }
     let open = site(&[]);
     let mut spec = scratch();
     spec.env.insert("PIP_CERT".into(), "/etc/ssl/certs/ca-certificates.crt".into());
