@@ -8,7 +8,7 @@ use domain::forge::Proposal;
 use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
 use domain::repository::Repository;
 use domain::sandbox::{Command, Workspace};
-use domain::{Kind, RepositoryId, Timestamp};
+use domain::{Kind, RepositoryId};
 use house::{House, git};
 use integrations::forges;
 use jiff::SignedDuration;
@@ -82,7 +82,7 @@ async fn imports_resolve_and_check_out() {
     }
 
     // What was asked for lately stays; what nobody asked for since goes.
-    let now = Timestamp::now();
+    let now = house.clock.now();
     house.git.tidy(id, now - SignedDuration::from_hours(1)).await.expect("tidied");
     assert!(clone.exists() && bare.exists());
     house.git.tidy(id, now + SignedDuration::from_hours(1)).await.expect("tidied");

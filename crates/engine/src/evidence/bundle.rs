@@ -64,7 +64,8 @@ pub fn verify(envelope: &str, trusted: Option<&VerifyingKey>) -> Result<Verified
         return Err(changed("the bundle is larger than any bundle is"));
     }
     let parsed: Value = serde_json::from_str(envelope.trim_end()).map_err(|e| changed(format!("the envelope is no JSON any more: {e}")))?;
-    if parsed.to_string() != envelope.trim_end() {
+    let text = parsed.to_string();
+    if text != envelope.trim_end() {
         return Err(changed("the envelope's text is not as it was written"));
     }
     if parsed["payloadType"] != PAYLOAD {

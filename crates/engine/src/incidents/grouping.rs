@@ -8,6 +8,7 @@ use domain::limits::EVENTS_PER_INCIDENT_MAX;
 use domain::sightings::Sightings;
 use domain::source::Source;
 use domain::{AlertSourceId, IncidentId, Result, Timestamp};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use store::incidents::AlertEvent;
 use store::workspaces::Numbered;
@@ -40,8 +41,8 @@ pub async fn take_in(engine: &Engine, tx: &mut store::Tx, arrivals: &[Arrival<'_
     let mut touched: HashMap<(AlertSourceId, String), Touched> = HashMap::new();
     let mut answers = Vec::with_capacity(arrivals.len());
     for (place, arrival) in arrivals.iter().enumerate() {
-        if !sources.contains_key(&arrival.source) {
-            sources.insert(arrival.source, store::sources::get(tx, arrival.source).await?);
+        if let Entry::Vacant(place) = sources.entry(arrival.source) {
+            place.insert(store::sources::get(tx, arrival.source).await?);
         }
         if !store::incidents::first_sight(tx, arrival.source, &arrival.alert.event_id, now).await? {
             answers.push(None);

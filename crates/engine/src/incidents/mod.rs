@@ -16,6 +16,7 @@ use domain::workspace::{Permission, Workspace};
 use domain::{AlertSourceId, Error, IncidentId, Kind, RequestId, Result, UserId, WorkspaceId};
 pub use intake::Intake;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 pub use store::incidents::AlertEvent;
 
 /// The longest list answered at once.
@@ -125,11 +126,11 @@ struct Beside {
 
 impl Beside {
     async fn of(&mut self, tx: &mut store::Tx, incident: Incident) -> Result<Listed> {
-        if !self.sources.contains_key(&incident.source) {
-            self.sources.insert(incident.source, store::sources::get(tx, incident.source).await?);
+        if let Entry::Vacant(place) = self.sources.entry(incident.source) {
+            place.insert(store::sources::get(tx, incident.source).await?);
         }
-        if !self.workspaces.contains_key(&incident.workspace) {
-            self.workspaces.insert(incident.workspace, store::workspaces::get(tx, incident.workspace).await?);
+        if let Entry::Vacant(place) = self.workspaces.entry(incident.workspace) {
+            place.insert(store::workspaces::get(tx, incident.workspace).await?);
         }
         let run = match incident.request {
             Some(_) => store::runs::by_incident(tx, incident.id, store::Page::first(1)).await?.pop(),

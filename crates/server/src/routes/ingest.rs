@@ -153,7 +153,7 @@ fn refusal(error: Error) -> Response {
     let is_brake = error.kind == Kind::Limit && error.code != "too_large";
     let mut problem = Problem::from(error);
     if is_brake {
-        problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS.into());
+        problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
     }
     let mut response = problem.into_response();
     if is_brake && let Ok(value) = HeaderValue::from_str(&format!("{RETRY_AFTER_SECONDS}:error;default:key")) {
