@@ -94,6 +94,7 @@ pub fn ci() -> Result<bool> {
     report.step("web: lint, types, unit tests", || {
         Ok(npm(&web, &["run", "lint"])? && npm(&web, &["run", "typecheck"])? && npm(&web, &["test"])?)
     });
+    report.step("rust: format", || cargo(&["fmt", "--all", "--check"]));
     report.step("rust: build", || cargo(&["build", "--workspace", "--all-targets"]));
     report.step("house rules", tidy::run);
     report.step("generated files are fresh", || codegen::run(true));

@@ -1,5 +1,8 @@
 //! The `astraforge` binary: command line, configuration, and the only place that names every adapter.
 
+// The binary owns the clock and the environment; every other crate is given them.
+#![allow(clippy::disallowed_methods)]
+
 mod cli;
 mod clock;
 mod commands;

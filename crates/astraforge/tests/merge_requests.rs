@@ -2,6 +2,9 @@
 //!
 //! Database, git, sandboxes and sockets are real; only the run itself is written down instead of carried out.
 
+// A test owns the clock and the dice.
+#![allow(clippy::disallowed_methods)]
+
 use axum::Router;
 use axum::body::Body;
 use domain::evidence::{Rule, RuleResult, RuleState, Verdict};

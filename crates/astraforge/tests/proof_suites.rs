@@ -3,6 +3,9 @@
 //! Every case is a small repository and a patch; git, sandboxes, test runners and the judge are the real ones. The
 //! report prints both error rates. `PROOF_CASE=word` runs only the cases whose name contains the word.
 
+// A test owns the clock and the dice.
+#![allow(clippy::disallowed_methods)]
+
 use bytes::Bytes;
 use domain::alert::{Alert, Exception, Frame};
 use domain::evidence::{Proof, Verdict};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -120,9 +120,6 @@ impl Frames {
 
     /// The next frame; `None` when the stream ended or the time is up.
     pub fn next(&self, until: Instant) -> Option<Frame> {
-        match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(frame) => Some(frame),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 }

@@ -1,5 +1,8 @@
 //! The HTTP doors, in process: the real router over a real SQLite database and real sandboxes.
 
+// A test owns the clock and the dice.
+#![allow(clippy::disallowed_methods)]
+
 mod accounts;
 mod alerts;
 mod frame;
