@@ -23,9 +23,9 @@ export function binary(): string {
 }
 
 /** `port` 0 takes any that is free. */
-export function start(dataDir: string, port = 0): Promise<Server> {
+export function start(dataDir: string, port = 0, more: string[] = []): Promise<Server> {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name)));
-  const child = spawn(binary(), ["serve", "--data-dir", dataDir, "--listen", `127.0.0.1:${port}`], {
+  const child = spawn(binary(), ["serve", "--data-dir", dataDir, "--listen", `127.0.0.1:${port}`, ...more], {
     env,
     stdio: ["ignore", "pipe", "ignore"],
   });

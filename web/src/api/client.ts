@@ -3,6 +3,7 @@
 
 import createClient, { type Middleware } from "openapi-fetch";
 import { ApiProblem, toProblem } from "./problem";
+import { answered, unanswered } from "./reachable";
 import type { paths } from "./schema";
 import type { Ours } from "./types";
 
@@ -34,8 +35,10 @@ export async function ask<T>(call: Promise<Answer<T>>): Promise<Ours<T>> {
     answer = await call;
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    unanswered();
     throw toProblem(0, null);
   }
+  answered();
   if (!answer.response.ok) throw toProblem(answer.response.status, answer.error);
   return answer.data as Ours<T>;
 }

@@ -27,6 +27,8 @@ export const keys = {
   repositoryLinks: ["repository-links"] as const,
   alertSources: ["alert-sources"] as const,
   apiKeys: ["api-keys"] as const,
+  members: ["members"] as const,
+  sandboxes: ["sandboxes"] as const,
 };
 
 export const meQuery = queryOptions({
@@ -120,6 +122,29 @@ export const alertSourcesQuery = (workspace: string) =>
     queryKey: [...keys.alertSources, workspace],
     queryFn: ({ signal }) =>
       ask(api.GET("/api/alert-sources/", { params: { query: { workspace_uid: workspace } }, signal })),
+    refetchInterval: LIST_MS,
+  });
+
+export const membersQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: [...keys.members, workspace],
+    queryFn: ({ signal }) =>
+      ask(api.GET("/api/workspaces/{uid}/members/", { params: { path: { uid: workspace } }, signal })),
+  });
+
+export const usageQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["usage", workspace],
+    queryFn: ({ signal }) =>
+      ask(api.GET("/api/workspaces/{uid}/usage/", { params: { path: { uid: workspace } }, signal })),
+  });
+
+export const sandboxesQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: [...keys.sandboxes, workspace],
+    queryFn: ({ signal }) => ask(api.GET("/api/sandbox/sessions/", { signal })),
+    // The server lists those of all my workspaces.
+    select: (sessions) => sessions.filter((each) => each.workspace_uid === workspace),
     refetchInterval: LIST_MS,
   });
 

@@ -84,6 +84,12 @@ const mergeRequest = createRoute({
   component: lazyRouteComponent(() => import("../features/merge-requests/merge-request-page")),
 });
 
+const sandboxes = createRoute({
+  getParentRoute: () => shell,
+  path: "/sandboxes",
+  component: lazyRouteComponent(() => import("../features/sandboxes/sandboxes-page")),
+});
+
 const repositories = createRoute({
   getParentRoute: () => shell,
   path: "/repositories",
@@ -105,6 +111,13 @@ const apiKeys = createRoute({
   component: lazyRouteComponent(() => import("../features/api-keys/api-keys-page")),
 });
 
+const workspace = createRoute({
+  getParentRoute: () => shell,
+  path: "/workspace",
+  validateSearch: newSearch,
+  component: lazyRouteComponent(() => import("../features/workspaces/workspace-page")),
+});
+
 function needsSignIn(error: unknown): boolean {
   return isProblem(error) && (error.signedOut || error.status === 403);
 }
@@ -120,9 +133,11 @@ export const router = createRouter({
       run,
       mergeRequests,
       mergeRequest,
+      sandboxes,
       repositories,
       alertSources,
       apiKeys,
+      workspace,
     ]),
   ]),
   defaultPreload: "intent",

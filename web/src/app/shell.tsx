@@ -16,8 +16,14 @@ import { useWorkspace, WorkspaceContext } from "./workspace";
 
 const Palette = lazy(() => import("./palette"));
 const Help = lazy(() => import("./help"));
+const NewWorkspace = lazy(() => import("../features/workspaces/new-workspace"));
 
 const WORKSPACE_KEY = "astraforge-workspace";
+const SCHEMES = [
+  ["auto", "As the system"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+] as const;
 
 export function Shell() {
   const me = useQuery(meQuery);
@@ -33,6 +39,7 @@ export function Shell() {
     return {
       uid: found?.uid ?? "",
       name: found?.name ?? "No workspace",
+      role: found?.role ?? ("member" as const),
       user,
       choose: (uid: string) => {
         localStorage.setItem(WORKSPACE_KEY, uid);
@@ -53,7 +60,12 @@ export function Shell() {
 function Frame() {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
+  const [founding, setFounding] = useState(false);
   const navigate = useNavigate();
+  const { user, uid } = useWorkspace();
+  const enter = useEnter();
+  const signOut = useSignOut();
+  const { setColorScheme } = useMantineColorScheme();
 
   useEffect(() => onOpenPalette(() => setPalette(true)), []);
   useEffect(() => {
@@ -73,6 +85,22 @@ function Frame() {
       run: () => void navigate({ to: entry.to }),
     })),
     { keys: "?", label: "Show all keys", run: () => setHelp(true) },
+    { label: "New request", run: () => void navigate({ to: "/runs", search: { new: true } }) },
+    {
+      label: "Connect a repository",
+      run: () => void navigate({ to: "/repositories", search: { new: true } }),
+    },
+    { label: "Connect alerts", run: () => void navigate({ to: "/alert-sources", search: { new: true } }) },
+    { label: "New API key", run: () => void navigate({ to: "/api-keys", search: { new: true } }) },
+    { label: "New workspace", run: () => setFounding(true) },
+    ...user.workspaces
+      .filter((each) => each.uid !== uid)
+      .map((each) => ({ label: `Go to workspace ${each.name}`, run: () => enter(each.uid) })),
+    ...SCHEMES.map(([value, label]) => ({
+      label: `Colours: ${label.toLowerCase()}`,
+      run: () => setColorScheme(value),
+    })),
+    { label: "Sign out", run: () => void signOut() },
   ]);
 
   return (
@@ -80,22 +108,52 @@ function Frame() {
       <a className={css.skip} href="#main">
         Skip to content
       </a>
-      <SideBar onHelp={() => setHelp(true)} />
+      <SideBar onHelp={() => setHelp(true)} onFound={() => setFounding(true)} />
       <Outlet />
-      <BottomBar />
+      <BottomBar onFound={() => setFounding(true)} />
       <Suspense fallback={null}>
         {palette && <Palette onClose={() => setPalette(false)} />}
         {help && <Help onClose={() => setHelp(false)} />}
+        {founding && (
+          <NewWorkspace
+            onClose={() => setFounding(false)}
+            onMade={(made) => {
+              setFounding(false);
+              enter(made);
+            }}
+          />
+        )}
       </Suspense>
     </div>
   );
 }
 
-function SideBar({ onHelp }: { onHelp: () => void }) {
+/** What is on the screen belongs to the workspace that is left, so the way leads to the new one's inbox. */
+function useEnter() {
+  const { choose } = useWorkspace();
+  const navigate = useNavigate();
+  return (uid: string) => {
+    choose(uid);
+    void navigate({ to: "/" });
+  };
+}
+
+function useSignOut() {
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  return async () => {
+    await ask(api.POST("/api/auth/logout/")).catch(() => undefined);
+    queries.removeQueries({ queryKey: keys.me });
+    await navigate({ to: "/sign-in", search: {} });
+    queries.clear();
+  };
+}
+
+function SideBar({ onHelp, onFound }: { onHelp: () => void; onFound: () => void }) {
   const { user } = useWorkspace();
   return (
     <nav className={css.side} aria-label="Main">
-      <WorkspaceMenu />
+      <WorkspaceMenu onFound={onFound} />
       <ul className={css.list}>
         {MAIN.map((entry) => (
           <SideEntry key={entry.to} entry={entry} />
@@ -152,8 +210,8 @@ function NeedsYou({ className }: { className: string | undefined }) {
   );
 }
 
-function WorkspaceMenu() {
-  const { uid, name, user, choose } = useWorkspace();
+function WorkspaceMenu({ onFound }: { onFound: () => void }) {
+  const { name } = useWorkspace();
   return (
     <Menu position="bottom-start" width="target">
       <Menu.Target>
@@ -164,29 +222,35 @@ function WorkspaceMenu() {
         </button>
       </Menu.Target>
       <Menu.Dropdown>
-        {user.workspaces.map((each) => (
-          <Menu.Item
-            key={each.uid}
-            onClick={() => choose(each.uid)}
-            rightSection={each.uid === uid ? <Glyph name="check" /> : null}
-          >
-            {each.name}
-          </Menu.Item>
-        ))}
+        <WorkspaceItems onFound={onFound} />
       </Menu.Dropdown>
     </Menu>
   );
 }
 
+function WorkspaceItems({ onFound }: { onFound: () => void }) {
+  const { uid, user } = useWorkspace();
+  const enter = useEnter();
+  return (
+    <>
+      {user.workspaces.map((each) => (
+        <Menu.Item
+          key={each.uid}
+          onClick={() => enter(each.uid)}
+          rightSection={each.uid === uid ? <Glyph name="check" /> : null}
+        >
+          {each.name}
+        </Menu.Item>
+      ))}
+      <Menu.Item onClick={onFound} leftSection={<Glyph name="plus" />}>
+        New workspace
+      </Menu.Item>
+    </>
+  );
+}
+
 function PersonMenu({ name }: { name: string }) {
-  const navigate = useNavigate();
-  const queries = useQueryClient();
-  const signOut = async () => {
-    await ask(api.POST("/api/auth/logout/")).catch(() => undefined);
-    queries.removeQueries({ queryKey: keys.me });
-    await navigate({ to: "/sign-in", search: {} });
-    queries.clear();
-  };
+  const signOut = useSignOut();
   return (
     <Menu position="top-start">
       <Menu.Target>
@@ -205,12 +269,7 @@ function PersonMenu({ name }: { name: string }) {
 
 function SchemeItems() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const choices = [
-    ["auto", "As the system"],
-    ["light", "Light"],
-    ["dark", "Dark"],
-  ] as const;
-  return choices.map(([value, label]) => (
+  return SCHEMES.map(([value, label]) => (
     <Menu.Item
       key={value}
       onClick={() => setColorScheme(value)}
@@ -221,7 +280,7 @@ function SchemeItems() {
   ));
 }
 
-function BottomBar() {
+function BottomBar({ onFound }: { onFound: () => void }) {
   const { pathname } = useLocation();
   const more = [...MAIN.slice(3), ...SETTINGS];
   return (
@@ -240,13 +299,27 @@ function BottomBar() {
           {entry.label}
         </Link>
       ))}
-      <MoreMenu entries={more} active={more.some((entry) => pathname.startsWith(entry.to))} />
+      <MoreMenu
+        entries={more}
+        active={more.some((entry) => pathname.startsWith(entry.to))}
+        onFound={onFound}
+      />
     </nav>
   );
 }
 
-function MoreMenu({ entries, active }: { entries: NavEntry[]; active: boolean }) {
+function MoreMenu({
+  entries,
+  active,
+  onFound,
+}: {
+  entries: NavEntry[];
+  active: boolean;
+  onFound: () => void;
+}) {
   const navigate = useNavigate();
+  const signOut = useSignOut();
+  const { user } = useWorkspace();
   return (
     <Menu position="top-end" width={220}>
       <Menu.Target>
@@ -266,7 +339,13 @@ function MoreMenu({ entries, active }: { entries: NavEntry[]; active: boolean })
           </Menu.Item>
         ))}
         <Menu.Divider />
+        <Menu.Label>Workspaces</Menu.Label>
+        <WorkspaceItems onFound={onFound} />
+        <Menu.Divider />
+        <Menu.Label>Colours</Menu.Label>
         <SchemeItems />
+        <Menu.Divider />
+        <Menu.Item onClick={() => void signOut()}>Sign out {user.username}</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -1,9 +1,10 @@
 import { createContext, useContext } from "react";
-import type { User } from "../api/types";
+import type { Role, User } from "../api/types";
 
 export interface WorkspaceChoice {
   uid: string;
   name: string;
+  role: Role;
   user: User;
   choose: (uid: string) => void;
 }

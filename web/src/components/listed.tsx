@@ -39,7 +39,7 @@ export interface Column<Item> {
   main?: boolean;
 }
 
-interface TablePageProps<Item> extends Omit<ListedProps<Item>, "children" | "emptyAction"> {
+interface TablePageProps<Item> extends Omit<ListedProps<Item>, "children"> {
   title: string;
   /** What makes another one. */
   act: { label: string; run: () => void } | null;

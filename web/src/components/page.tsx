@@ -5,6 +5,7 @@ import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
 import { openPalette } from "../app/palette-door";
 import { MOD } from "../app/platform";
+import { Connection } from "./connection";
 import { Glyph } from "./glyph";
 import css from "./page.module.css";
 
@@ -21,6 +22,8 @@ interface Props {
   foot?: ReactNode;
   /** Panes of their own scroll; the page itself doesn't. */
   panes?: boolean;
+  /** When the last event came, while the page's own stream is broken. */
+  streamLostAt?: number | null;
   children: ReactNode;
 }
 
@@ -33,6 +36,7 @@ export function Page({
   phoneActions,
   foot,
   panes = false,
+  streamLostAt = null,
   children,
 }: Props) {
   useEffect(() => {
@@ -67,6 +71,7 @@ export function Page({
           <kbd className={css.key}>{MOD === "⌘" ? "⌘K" : "Ctrl K"}</kbd>
         </button>
       </header>
+      <Connection streamLostAt={streamLostAt} />
       <div className={panes ? css.panes : css.scroll}>{children}</div>
       {foot && <div className={css.foot}>{foot}</div>}
     </main>

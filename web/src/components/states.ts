@@ -5,6 +5,7 @@ import type {
   MergeRequest,
   RuleState,
   RunSummary,
+  SandboxSession,
   StepName,
   StepState,
   Verdict,
@@ -47,6 +48,17 @@ export function ruleState(state: RuleState): State {
       not_applicable: "unverified",
     } as const
   )[state];
+}
+
+export function sandboxSaid(status: SandboxSession["status"]): Said {
+  return (
+    {
+      starting: { state: "working", word: "Starting" },
+      ready: { state: "done", word: "Ready" },
+      failed: { state: "broken", word: "Failed" },
+      terminated: { state: "unverified", word: "Ended" },
+    } as const
+  )[status];
 }
 
 export function verdictSaid(verdict: Verdict): Said {

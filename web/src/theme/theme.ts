@@ -122,7 +122,15 @@ export const theme = createTheme({
     SegmentedControl: SegmentedControl.extend({ defaultProps: { size: "xs" } }),
     Menu: Menu.extend({
       defaultProps: { position: "bottom-end", transitionProps: { duration: 80 }, withinPortal: true },
-      styles: { dropdown: { borderColor: "var(--line-strong)", background: "var(--surface)" } },
+      styles: {
+        dropdown: {
+          borderColor: "var(--line-strong)",
+          background: "var(--surface)",
+          maxHeight: "80dvh",
+          overflowY: "auto",
+        },
+        label: { color: "var(--muted)", fontSize: "var(--text-meta)" },
+      },
     }),
     Modal: Modal.extend({
       defaultProps: { centered: true, transitionProps: { duration: 80, transition: "fade" } },

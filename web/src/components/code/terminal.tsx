@@ -12,6 +12,12 @@ const CHUNK = 200;
 const LINE_PX = 20;
 const LINE_CHARS_MAX = 4_000;
 
+export function toLines(text: string): string[] {
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
 interface Props {
   lines: readonly string[];
   label: string;

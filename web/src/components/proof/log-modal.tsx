@@ -1,11 +1,11 @@
 import { Modal } from "@mantine/core";
-import { Terminal } from "../code/terminal";
+import { Terminal, toLines } from "../code/terminal";
 
 /** What one repeat of one test printed. */
 export function LogModal({ log, title, onClose }: { log: string; title: string; onClose: () => void }) {
   return (
     <Modal opened onClose={onClose} title={title} size="xl" closeButtonProps={{ "aria-label": "Close" }}>
-      <Terminal lines={log.split("\n")} label={title} />
+      <Terminal lines={toLines(log)} label={title} />
     </Modal>
   );
 }

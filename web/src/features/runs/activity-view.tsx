@@ -3,7 +3,7 @@
 import { Link } from "@tanstack/react-router";
 import { memo, useMemo, useState } from "react";
 import type { RunEvent } from "../../api/types";
-import { Terminal } from "../../components/code/terminal";
+import { Terminal, toLines } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
 import { DiffLines } from "../../components/diff/diff-file";
 import { parseDiff } from "../../components/diff/parse";
@@ -169,7 +169,7 @@ function ItemBody({ item, last }: { item: Item; last: boolean }) {
       return (
         <>
           <StateWord state="broken">{item.text}</StateWord>
-          {item.output && <Terminal lines={item.output.split("\n")} label="Output of the failure" folded />}
+          {item.output && <Terminal lines={toLines(item.output)} label="Output of the failure" folded />}
         </>
       );
   }

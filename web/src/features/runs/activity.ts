@@ -212,12 +212,6 @@ export function foldLog(events: readonly RunEvent[]): string[] {
   return log.output;
 }
 
-export function toLines(text: string): string[] {
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  return lines;
-}
-
 function extend(to: Output, text: string): void {
   if (text === "") return;
   const lines = text.split("\n");

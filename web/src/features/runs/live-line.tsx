@@ -1,8 +1,6 @@
-// One live line per run: verb, object, clock. And a thin line when the stream is not there.
+// One live line per run: verb, object, clock. And a neutral row where it has been silent for long.
 
-import type { StreamSnapshot } from "../../api/run-stream";
 import type { RunSummary } from "../../api/types";
-import { plural } from "../../components/format";
 import { breakable } from "../../components/inline";
 import { age } from "../../components/time/format";
 import { Clock, useNow } from "../../components/time/now";
@@ -10,7 +8,6 @@ import { splitLive } from "./live";
 import css from "./live-line.module.css";
 
 const SILENT_MS = 60_000;
-const BROKEN_SHOWN_MS = 1_500;
 
 export function LiveLine({
   run,
@@ -60,18 +57,6 @@ export function SilenceRow({
       <button type="button" className={css.act} onClick={onCancel}>
         Cancel the run
       </button>
-    </div>
-  );
-}
-
-export function ReconnectRow({ stream }: { stream: StreamSnapshot }) {
-  const now = useNow();
-  if (stream.state !== "broken") return null;
-  const since = stream.lastFrameAt ? Math.max(0, now - stream.lastFrameAt) : null;
-  if (since !== null && since < BROKEN_SHOWN_MS) return null;
-  return (
-    <div className={css.row} role="status">
-      reconnecting{since === null ? "" : ` · last event ${plural(Math.round(since / 1_000), "s", "s")} ago`}
     </div>
   );
 }

@@ -30,7 +30,7 @@ import { foldActivity, foldLog } from "./activity";
 import { ActivityView } from "./activity-view";
 import { Composer } from "./composer";
 import { RunFacts } from "./facts";
-import { LiveLine, ReconnectRow, SilenceRow } from "./live-line";
+import { LiveLine, SilenceRow } from "./live-line";
 import { rerunDefault, rerunSteps } from "./rerun";
 import css from "./run-page.module.css";
 import { StepsBar, StepsRail } from "./steps-rail";
@@ -104,6 +104,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       }
       parent={PARENT}
       panes
+      streamLostAt={live.moving && live.stream.state === "broken" ? live.stream.lastFrameAt : null}
       actions={
         <>
           {run.merge_request_id && <MergeRequestLink id={run.merge_request_id} decided={decided} />}
@@ -118,7 +119,6 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       phoneActions={<MoreMenu acts={acts} moving={live.moving} canRerun={canRerun} run={run} phone />}
     >
       <RunHead run={run} moving={live.moving} narrow={narrow} decided={decided} />
-      <ReconnectRow stream={live.stream} />
       {live.moving && (
         <SilenceRow run={run} lastEventAt={lastEventAt(live.events)} onCancel={() => acts.cancel.mutate()} />
       )}
