@@ -34,6 +34,8 @@ pub const AGENT_SILENCE_SECONDS_MAX: u64 = 300;
 pub const AGENT_TURNS_PER_RUN_MAX: u32 = 3;
 pub const RUN_TOKENS_MAX: u64 = 4_000_000;
 pub const RUN_LLM_CALLS_MAX: u64 = 400;
+/// Each may hold a body of the largest size in memory.
+pub const RUN_LLM_CALLS_AT_ONCE_MAX: u64 = 8;
 pub const SETUP_SECONDS_MAX: u64 = 900;
 pub const PROOF_SECONDS_MAX: u64 = 900;
 pub const STRENGTH_SECONDS_MAX: u64 = 120;

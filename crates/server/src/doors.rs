@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::egress::{BoxStream, Door, Doors, Peer};
 use domain::limits;
-use engine::llm::Answer;
+use engine::llm::{Answer, Refused};
 use engine::{Engine, llm};
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -23,6 +23,8 @@ type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Connections end after this long without a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A request that is still not whole by then never will be.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The headers of a model request that its provider may want to see.
 const HEADERS_MAX: usize = 64;
 
@@ -83,11 +85,16 @@ async fn model(engine: &Engine, peer: Peer, dialect: engine::Dialect, request: R
         .take(HEADERS_MAX)
         .filter_map(|(name, value)| Some((name.as_str().to_string(), value.to_str().ok()?.to_string())))
         .collect();
-    let body = match Limited::new(body, limits::LLM_BODY_BYTES_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than a model could read"),
+    let seat = match llm::enter(engine, peer, dialect, bearer.as_deref()) {
+        Ok(seat) => seat,
+        Err(refused) => return refusal(refused),
     };
-    match llm::call(engine, peer, dialect, bearer.as_deref(), headers, body).await {
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limits::LLM_BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than a model could read"),
+        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time"),
+    };
+    match llm::call(seat, dialect, headers, body).await {
         Answer::Stream { status, content_type, headers, body } => {
             let frames = body.map(|piece| piece.map(Frame::data).map_err(|e| std::io::Error::other(e.to_string())));
             let mut response = Response::new(UnsyncBoxBody::new(StreamBody::new(frames)));
@@ -102,19 +109,21 @@ async fn model(engine: &Engine, peer: Peer, dialect: engine::Dialect, request: R
             }
             response
         }
-        Answer::Refused(refused) => {
-            let mut response = plain(StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_GATEWAY), refused.body);
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(refused.content_type));
-            if let Some(wait) = refused.retry_after {
-                let seconds = HeaderValue::from(wait.as_secs().max(1));
-                response.headers_mut().insert(header::RETRY_AFTER, seconds);
-            }
-            if refused.final_word {
-                response.headers_mut().insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
-            }
-            response
-        }
+        Answer::Refused(refused) => refusal(refused),
     }
+}
+
+fn refusal(refused: Refused) -> Response<Body> {
+    let mut response = plain(StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_GATEWAY), refused.body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(refused.content_type));
+    if let Some(wait) = refused.retry_after {
+        let seconds = HeaderValue::from(wait.as_secs().max(1));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    if refused.final_word {
+        response.headers_mut().insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+    }
+    response
 }
 
 fn models(engine: &Engine) -> Response<Body> {

@@ -7,7 +7,7 @@ use crate::value::Arg;
 use domain::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -292,7 +292,7 @@ async fn sqlite(config: &StoreConfig) -> Result<Pools> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(config.acquire_timeout);
-    let writer = SqlitePoolOptions::new()
+    let writer = sqlite_pool()
         .max_connections(1)
         .min_connections(1)
         .idle_timeout(None)
@@ -302,13 +302,19 @@ async fn sqlite(config: &StoreConfig) -> Result<Pools> {
         .await
         .map_err(|e| Error::unavailable("the SQLite database can't be opened; check the path and its folder's permissions").because(e))?;
     sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(migration_fault)?;
-    let readers = SqlitePoolOptions::new()
+    let readers = sqlite_pool()
         .max_connections(config.connections_max.max(1))
         .acquire_timeout(config.acquire_timeout)
         .connect_with(options.pragma("query_only", "on"))
         .await
         .map_err(fault)?;
     Ok(Pools::Sqlite { writer, readers })
+}
+
+/// SQLite itself ends a transaction when the disk is full. sqlx goes on counting it, so such a connection would refuse
+/// every later transaction; it is replaced before anybody gets it.
+fn sqlite_pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 async fn postgres(config: &StoreConfig) -> Result<PgPool> {
@@ -388,6 +394,9 @@ pub(crate) fn fault(error: sqlx::Error) -> Error {
         sqlx::Error::Database(db) if is_passing(db.code().as_deref()) => {
             (domain::Kind::Unavailable, "the database is busy with a conflicting change; try again")
         }
+        sqlx::Error::Database(db) if is_full(db.code().as_deref()) => {
+            (domain::Kind::Unavailable, "the database has no room left on its disk; make some, then try again")
+        }
         _ => (domain::Kind::Internal, "the database refused a query"),
     };
     Error::new(kind, message).because(error)
@@ -396,4 +405,37 @@ pub(crate) fn fault(error: sqlx::Error) -> Error {
 /// SQLite's busy and locked; PostgreSQL's serialization failure, deadlock, shutdown and too many connections.
 fn is_passing(code: Option<&str>) -> bool {
     matches!(code, Some("5" | "6" | "261" | "517" | "40001" | "40P01" | "57P01" | "57P03" | "53300"))
+}
+
+/// SQLite's and PostgreSQL's words for a full disk.
+fn is_full(code: Option<&str>) -> bool {
+    matches!(code, Some("13" | "53100"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_a_write_and_the_next_one_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::connect(StoreConfig::new(format!("sqlite://{}", dir.path().join("db").display()))).await.unwrap();
+        let set = "insert into settings (key, value) values ($1, $2)";
+        let mut tx = store.write().await.unwrap();
+        let (used,): (i64,) = tx.one("select cast(page_count as bigint) from pragma_page_count()", vec![]).await.unwrap();
+        // This connection alone may not make the file any larger, as if the disk were full.
+        tx.run(format!("pragma max_page_count = {used}"), vec![]).await.unwrap();
+        let error = tx.run(set, crate::args!["large", "x".repeat(1 << 20)]).await.unwrap_err();
+        assert_eq!(error.kind, domain::Kind::Unavailable, "{error:?}");
+        drop(tx);
+
+        for name in ["first", "second"] {
+            let mut tx = store.write().await.unwrap();
+            tx.run(set, crate::args![name, "x"]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let mut tx = store.read().await.unwrap();
+        let kept: Vec<(String,)> = tx.all("select key from settings", vec![]).await.unwrap();
+        assert!(kept.contains(&("first".into(),)) && kept.contains(&("second".into(),)), "{kept:?}");
+    }
 }

@@ -4,7 +4,10 @@
 //! grow new ones every month. Only a body that is not a JSON object of the protocol's outline is an error.
 
 pub mod chat_completions;
+mod gate;
 pub mod responses;
+
+pub use gate::{Peek, peek, without_hosted_tools};
 
 use crate::chat::{ChatEvent, ChatRequest, Reply};
 use crate::error::{Error, Result};
@@ -34,78 +37,6 @@ impl Dialect {
         let path = path.strip_prefix("/v1").unwrap_or(path);
         Dialect::ALL.into_iter().find(|d| d.path() == path)
     }
-}
-
-/// What a gateway must know of a request before it forwards it, read without building the whole conversation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Peek {
-    pub model: String,
-    pub stream: bool,
-    pub max_output_tokens: Option<u64>,
-    /// Chat completions: the client asked for the usage chunk itself.
-    pub include_usage: bool,
-    /// Types of the tools that the provider would carry out itself, such as `web_search`: a way out of a sandbox
-    /// that has no network.
-    pub hosted_tools: Vec<String>,
-}
-
-/// Tool types that the client carries out, so that nothing leaves through them.
-const CLIENT_TOOLS: &[&str] = &["function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search"];
-
-pub fn peek(body: &[u8]) -> Result<Peek> {
-    #[derive(Deserialize)]
-    struct Body {
-        model: String,
-        #[serde(default)]
-        stream: Option<bool>,
-        #[serde(default)]
-        max_tokens: Option<u64>,
-        #[serde(default)]
-        max_completion_tokens: Option<u64>,
-        #[serde(default)]
-        max_output_tokens: Option<u64>,
-        #[serde(default)]
-        stream_options: Option<StreamOptions>,
-        #[serde(default)]
-        tools: Option<Vec<ToolType>>,
-    }
-    #[derive(Deserialize)]
-    struct StreamOptions {
-        #[serde(default)]
-        include_usage: Option<bool>,
-    }
-    #[derive(Deserialize)]
-    struct ToolType {
-        #[serde(default)]
-        r#type: Option<String>,
-    }
-    let body: Body = serde_json::from_slice(body).map_err(|e| Error::invalid(format!("the request body is not a model request: {e}")))?;
-    Ok(Peek {
-        model: body.model,
-        stream: body.stream.unwrap_or(false),
-        max_output_tokens: body.max_output_tokens.or(body.max_completion_tokens).or(body.max_tokens),
-        include_usage: body.stream_options.and_then(|o| o.include_usage).unwrap_or(false),
-        hosted_tools: body
-            .tools
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|t| t.r#type)
-            .filter(|t| !CLIENT_TOOLS.contains(&t.as_str()))
-            .collect(),
-    })
-}
-
-/// The body without the tools that the provider would carry out itself, or `None` when there are none: then the
-/// client's own bytes can pass unchanged.
-pub fn without_hosted_tools(body: &[u8]) -> Option<Vec<u8>> {
-    let mut value: Value = serde_json::from_slice(body).ok()?;
-    let tools = value.get_mut("tools")?.as_array_mut()?;
-    let before = tools.len();
-    tools.retain(|tool| match tool.get("type").and_then(Value::as_str) {
-        Some(kind) => CLIENT_TOOLS.contains(&kind),
-        None => true,
-    });
-    (tools.len() < before).then(|| value.to_string().into_bytes())
 }
 
 /// Reads a whole request into neutral words.
@@ -192,21 +123,6 @@ fn content_text(content: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_peek_sees_the_limit_and_the_tools_of_the_provider() {
-        let body = json!({"model": "m", "stream": true, "max_tokens": 7, "stream_options": {"include_usage": true},
-            "tools": [{"type": "function", "function": {"name": "a"}}, {"type": "web_search"}], "unknown": [1, {}]})
-        .to_string();
-        let peek = peek(body.as_bytes()).unwrap();
-        assert_eq!((peek.model.as_str(), peek.stream, peek.max_output_tokens), ("m", true, Some(7)));
-        assert!(peek.include_usage);
-        assert_eq!(peek.hosted_tools, ["web_search"]);
-        let cleaned: Value = serde_json::from_slice(&without_hosted_tools(body.as_bytes()).unwrap()).unwrap();
-        assert_eq!(cleaned["tools"].as_array().unwrap().len(), 1);
-        assert_eq!(without_hosted_tools(br#"{"model":"m","tools":[{"type":"function"}]}"#), None);
-    }
 
     #[test]
     fn paths_name_dialects() {

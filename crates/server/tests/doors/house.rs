@@ -76,11 +76,22 @@ impl House {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut Settings)) -> House {
+        House::made(adjust, |_| {}).await
+    }
+
+    /// Over another model than the script without words.
+    pub async fn with_model(provider: Arc<dyn llm::providers::Provider>) -> House {
+        House::made(|_| {}, |parts| parts.model.provider = provider).await
+    }
+
+    async fn made(adjust: impl FnOnce(&mut Settings), exchange: impl FnOnce(&mut Parts)) -> House {
         let dir = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(TestClock::default());
         let mut settings = settings(dir.path());
         adjust(&mut settings);
-        let engine = Engine::new(parts(dir.path(), clock.clone(), settings).await);
+        let mut parts = parts(dir.path(), clock.clone(), settings).await;
+        exchange(&mut parts);
+        let engine = Engine::new(parts);
         let app = server::router(AppState::new(engine.clone(), ServerConfig::default()));
         House { engine, clock, app, _dir: dir }
     }

@@ -7,6 +7,7 @@ mod accounts;
 mod alerts;
 mod frame;
 mod house;
+mod model_door;
 mod sandboxes;
 mod strangers;
 mod workspaces;
