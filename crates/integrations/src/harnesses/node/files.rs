@@ -11,14 +11,10 @@ const TEST_FOLDERS: &[&str] = &["tests", "test", "__tests__", "__mocks__", "__sn
 const SOURCES: &[&str] = &["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
 /// How the names of a runner's or compiler's configuration and its set-up files begin.
 const CONFIGS: &[&str] = &[
-    "jest.config.",
-    "jest.setup.",
-    "jest.preset.",
+    "jest.",
     "jest-setup.",
     "jest-preset.",
-    "vitest.config.",
-    "vitest.setup.",
-    "vitest.workspace.",
+    "vitest.",
     "vitest-setup.",
     "vite.config.",
     "babel.config.",
