@@ -99,6 +99,8 @@ pub struct Variant {
     pub shuffle: Option<u64>,
     pub disguise: Disguise,
     pub watch: Option<Watch>,
+    /// Types need not fit: for mixtures of two trees, and for trees made wrong on purpose.
+    pub lenient: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -57,14 +57,14 @@ pub fn ids(declared: &[Counting], base: &VariantReport, own: &VariantReport, tre
     let known: BTreeSet<&str> = base.tests.iter().map(|t| t.id.as_str()).collect();
     let mut ids = Vec::new();
     for counting in declared {
-        let before = ids.len();
-        for test in own.tests.iter().filter(|t| counting.declared.names(t)) {
-            if !(counting.rows_only && known.contains(test.id.as_str())) && !trees.is_canary(&test.id) {
-                ids.push(test.id.clone());
-            }
-        }
-        if ids.len() == before {
-            ids.push(counting.declared.id.clone());
+        let named: Vec<&str> =
+            own.tests.iter().filter(|t| counting.declared.names(t) && !trees.is_canary(&t.id)).map(|t| t.id.as_str()).collect();
+        let fresh: Vec<&str> = named.iter().copied().filter(|id| !known.contains(id)).collect();
+        // A row may have changed without a new name, or all rows have one name: then any of them may be the new one.
+        let chosen = if counting.rows_only && !fresh.is_empty() { fresh } else { named };
+        match chosen.is_empty() {
+            true => ids.push(counting.declared.id.clone()),
+            false => ids.extend(chosen.into_iter().map(str::to_string)),
         }
     }
     // Ids that only the patch's run knows count too: rows from a data file, and frameworks whose syntax we don't read.

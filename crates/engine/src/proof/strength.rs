@@ -147,7 +147,13 @@ async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration
 }
 
 fn variant(i: usize, mutant: &Mutant, ids: Option<Vec<String>>) -> Variant {
-    Variant { key: format!("mutant-{i}"), edits: vec![(mutant.file.clone(), mutant.text.clone())], ids, ..Variant::default() }
+    Variant {
+        key: format!("mutant-{i}"),
+        edits: vec![(mutant.file.clone(), mutant.text.clone())],
+        ids,
+        lenient: true,
+        ..Variant::default()
+    }
 }
 
 /// The tests that should pass and don't; a run that never ended is noticed by all of them.

@@ -9,6 +9,22 @@ use std::collections::BTreeMap;
 
 const TEST_FOLDERS: &[&str] = &["tests", "test", "__tests__", "__mocks__", "__snapshots__", "__fixtures__"];
 const SOURCES: &[&str] = &["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"];
+/// How the names of a runner's or compiler's configuration and its set-up files begin.
+const CONFIGS: &[&str] = &[
+    "jest.",
+    "jest-setup.",
+    "jest-preset.",
+    "vitest.",
+    "vitest-setup.",
+    "vite.config.",
+    "babel.config.",
+    "karma.conf.",
+    ".mocharc",
+    ".babelrc",
+    ".swcrc",
+    ".nycrc",
+    ".taprc",
+];
 /// Parts of `package.json` that decide how code is loaded and tests run.
 const HARNESS_KEYS: &[&str] = &["scripts", "jest", "mocha", "vitest", "ava", "c8", "nyc", "babel", "type", "imports", "ts-node"];
 
@@ -20,31 +36,11 @@ pub fn classify(path: &str, old: Option<&str>, new: Option<&str>) -> FileClass {
         return FileClass::Forbidden(format!("`{path}` is an installed package"));
     }
     let name = name(path);
-    let is_config = [
-        "jest.config.",
-        "jest.setup.",
-        "jest.preset.",
-        "vitest.config.",
-        "vitest.setup.",
-        "vitest.workspace.",
-        "vite.config.",
-        "babel.config.",
-        "karma.conf.",
-    ]
-    .iter()
-    .any(|p| name.starts_with(p))
-        || [".mocharc", ".babelrc", ".swcrc", ".nycrc", ".taprc"].iter().any(|p| name.starts_with(p))
+    let is_config = CONFIGS.iter().any(|p| name.starts_with(p))
+        || (name.starts_with("tsconfig") && name.ends_with(".json"))
         || matches!(
             name,
-            ".npmrc"
-                | ".yarnrc"
-                | ".yarnrc.yml"
-                | ".pnpmfile.cjs"
-                | ".nvmrc"
-                | ".node-version"
-                | "setupTests.js"
-                | "setupTests.ts"
-                | "tsconfig.json"
+            ".npmrc" | ".yarnrc" | ".yarnrc.yml" | ".pnpmfile.cjs" | ".nvmrc" | ".node-version" | "setupTests.js" | "setupTests.ts"
         );
     if is_config {
         return FileClass::Harness;

@@ -14,18 +14,34 @@ use domain::sandbox::Sandbox;
 
 pub struct Node;
 
+/// What runs in the sandbox.
 const ASSETS: &[(&str, &str)] = &[
-    ("launch.mjs", include_str!("launch.mjs")),
-    ("chain.cjs", include_str!("chain.cjs")),
-    ("reporter.mjs", include_str!("reporter.mjs")),
-    ("witness.mjs", include_str!("witness.mjs")),
-    ("watch.mjs", include_str!("watch.mjs")),
-    ("watched.mjs", include_str!("watched.mjs")),
-    ("main.mjs", include_str!("main.mjs")),
-    ("bare.mjs", include_str!("bare.mjs")),
-    ("jest.cjs", include_str!("jest.cjs")),
-    ("mocha.cjs", include_str!("mocha.cjs")),
-    ("vitest.mjs", include_str!("vitest.mjs")),
+    ("bare-jest.mjs", include_str!("inside/bare-jest.mjs")),
+    ("bare-loader.mjs", include_str!("inside/bare-loader.mjs")),
+    ("bare-mocha.mjs", include_str!("inside/bare-mocha.mjs")),
+    ("bare-node.mjs", include_str!("inside/bare-node.mjs")),
+    ("bare-vitest.mjs", include_str!("inside/bare-vitest.mjs")),
+    ("bare-words.mjs", include_str!("inside/bare-words.mjs")),
+    ("bare.mjs", include_str!("inside/bare.mjs")),
+    ("chain.cjs", include_str!("inside/chain.cjs")),
+    ("child.mjs", include_str!("inside/child.mjs")),
+    ("dress.cjs", include_str!("inside/dress.cjs")),
+    ("gather.mjs", include_str!("inside/gather.mjs")),
+    ("jest-hooks.cjs", include_str!("inside/jest-hooks.cjs")),
+    ("jest-main.mjs", include_str!("inside/jest-main.mjs")),
+    ("jest-reporter.cjs", include_str!("inside/jest-reporter.cjs")),
+    ("launch.mjs", include_str!("inside/launch.mjs")),
+    ("mocha-main.mjs", include_str!("inside/mocha-main.mjs")),
+    ("mocha-options.mjs", include_str!("inside/mocha-options.mjs")),
+    ("mocha-reporter.cjs", include_str!("inside/mocha-reporter.cjs")),
+    ("node-main.mjs", include_str!("inside/node-main.mjs")),
+    ("node-reporter.mjs", include_str!("inside/node-reporter.mjs")),
+    ("node-watched.mjs", include_str!("inside/node-watched.mjs")),
+    ("script.mjs", include_str!("inside/script.mjs")),
+    ("vitest-main.mjs", include_str!("inside/vitest-main.mjs")),
+    ("vitest-setup.mjs", include_str!("inside/vitest-setup.mjs")),
+    ("watch.mjs", include_str!("inside/watch.mjs")),
+    ("witness.mjs", include_str!("inside/witness.mjs")),
 ];
 
 #[async_trait]
@@ -52,8 +68,9 @@ impl TestHarness for Node {
     fn canary(&self, path: &str, text: &str, nonce: &str) -> Option<Canary> {
         let call = tests_of::test_function(path, text)?;
         let (holds, breaks) = (format!("{nonce} holds"), format!("{nonce} breaks"));
+        // Nothing here that a type checker or a runner's rules could object to.
         let added = format!(
-            "\n;{call}('{holds}', () => {{ if ('{nonce}' !== '{nonce}') throw new Error('{nonce}'); }});\n{call}('{breaks}', () => {{ if ('{nonce}' !== '{nonce}.') throw new Error('{nonce}'); }});\n"
+            "\n;{call}('{holds}', () => {{ if (String('{nonce}') !== '{nonce}') throw new Error('{nonce}'); }});\n{call}('{breaks}', () => {{ if (String('{nonce}') !== '{nonce}.') throw new Error('{nonce}'); }});\n"
         );
         Some(Canary {
             path: path.to_string(),

@@ -58,9 +58,17 @@ fn test(source: &Source<'_>, call: Node<'_>, arguments: &[Node<'_>], path: &str,
     let body: String = arguments.iter().map(|a| essence(source, *a)).collect();
     let mut checks = checks(source, call);
     checks.sort();
-    // A table may stand anywhere in the file, so any change of it may have added a row.
-    let rows_digest = if id.contains('…') { digest(&essence(source, source.root())) } else { String::new() };
+    let rows_digest = if id.contains('…') { digest(&essence(source, table(call).unwrap_or(source.root()))) } else { String::new() };
     Declared { id, line: line(call), digest: digest(&body), rows_digest, checks, skipped }
+}
+
+/// The rows of `each`, where they stand in the call itself. Any other table may be anywhere in the file, so that any
+/// change of it may have added a row.
+fn table(call: Node<'_>) -> Option<Node<'_>> {
+    let each = call.child_by_field_name("function").filter(|f| f.kind() == "call_expression")?;
+    let rows = each.child_by_field_name("arguments")?;
+    let is_here = rows.kind() == "template_string" || named(rows).iter().all(|n| n.kind() == "array");
+    (is_here && below(rows).iter().all(|n| n.kind() != "identifier")).then_some(rows)
 }
 
 /// `test`, `it.skip`, `describe.each(table)`: the word and everything said after it.
@@ -98,10 +106,10 @@ fn wild(name: &str) -> String {
     let mut out = String::new();
     let mut chars = name.chars().peekable();
     while let Some(c) = chars.next() {
-        if c == '%' && chars.peek().is_some_and(|n| n.is_alphabetic() || *n == '#') {
+        if c == '%' && chars.peek().is_some_and(|n| n.is_alphabetic() || matches!(n, '#' | '$')) {
             chars.next();
             out.push('…');
-        } else if c == '$' && chars.peek().is_some_and(|n| n.is_alphabetic()) {
+        } else if c == '$' && chars.peek().is_some_and(|n| n.is_alphanumeric() || *n == '_') {
             while chars.peek().is_some_and(|n| n.is_alphanumeric() || matches!(n, '_' | '.')) {
                 chars.next();
             }

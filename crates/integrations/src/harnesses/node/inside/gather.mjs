@@ -1,0 +1,58 @@
+// What the children's lines come to.
+
+const RANK = { passed: 0, skipped: 1, failed: 2 };
+
+/** Tests of one name are one test, which went as the worst of them. */
+export function worst(tests) {
+  const found = new Map();
+  for (const test of tests) {
+    const known = found.get(test.id);
+    if (!known || RANK[test.outcome] > RANK[known.outcome]) found.set(test.id, { ...test, seen: [...(known?.seen ?? []), ...(test.seen ?? [])] });
+    else known.seen = [...(known.seen ?? []), ...(test.seen ?? [])];
+  }
+  return [...found.values()];
+}
+
+/** Exceptions on their way belong to the test that ran when they passed; to all where nobody said which. */
+function attach(told) {
+  const tests = told.filter((line) => line.test).map((line) => ({ ...line.test, seen: [] }));
+  const isTold = told.some((line) => line.at);
+  let at;
+  for (const line of told) {
+    if (line.at) at = line.at;
+    if (!line.seen) continue;
+    for (const test of tests) {
+      const isIts = !isTold || test.id === at || test.id.endsWith(` > ${at}`) || test.id.endsWith(`::${at}`);
+      if (isIts && test.seen.length < 40) test.seen.push(line.seen);
+    }
+  }
+  return tests;
+}
+
+/** The last exception that a program printed before it gave up, as one link. */
+function printed(said, root) {
+  const text = said.replace(/\u001b\[\d+m/g, '');
+  const heads = [...text.matchAll(/^(?:.*[^\w.])?([A-Z]\w*(?:Error|Exception))(?: \[[^\]]*\])?: (.*)\n((?:.*\n){0,12}?\s+at .*(?:\n\s+at .*)*)/gm)];
+  const found = heads.at(-1);
+  if (!found) return [];
+  const frames = [...found[3].matchAll(/^\s*at (?:async )?(?:(.+?) \()?((?:file:\/\/)?\/[^()]*?):(\d+):\d+\)?$/gm)].map(([, name, file, line]) => {
+    const clean = file.replace('file://', '');
+    return { file: clean.startsWith(`${root}/`) ? clean.slice(root.length + 1) : clean, function: name ?? '', line: Number(line) };
+  });
+  return [{ kind: found[1], message: found[2].slice(0, 600), is_check: false, frames: frames.reverse() }];
+}
+
+export function gather(answer, { said, late, code, told }, files, root) {
+  answer.log += said.slice(-2000);
+  const tests = attach(told);
+  answer.tests.push(...tests);
+  answer.left.push(...told.filter((line) => line.left).map((line) => line.left));
+  for (const line of told) if (line.load_error) answer.load_errors.push(line.load_error);
+  if (late) answer.ended = 'timeout';
+  else if (!told.some((line) => line.end)) {
+    const raised = told.find((line) => line.raised)?.raised;
+    const hasBegun = tests.length || told.some((line) => line.at);
+    if (hasBegun || (!raised && !code)) answer.ended = 'died';
+    else answer.load_errors.push({ file: files[0] ?? '', chain: raised ?? printed(said, root), log: said.slice(-2000) });
+  }
+}

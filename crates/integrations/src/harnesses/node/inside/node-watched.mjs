@@ -1,0 +1,8 @@
+// A test file of node:test under the debugger's eyes.
+
+import './witness.mjs';
+import { createRequire } from 'node:module';
+import { beforeEach } from 'node:test';
+const { files, root, tell } = createRequire(import.meta.url)('./chain.cjs');
+beforeEach((context) => tell({ at: context.name }));
+await import(`file://${root}/${files[0]}`);
