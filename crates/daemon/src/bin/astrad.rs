@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         eprintln!("usage: astrad FD");
         return ExitCode::from(2);
     };
+    ignore_signals_from_inside();
     // SAFETY: the caller hands over this descriptor; nothing else in this process has opened any yet.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     match run(socket) {
@@ -18,6 +19,15 @@ fn main() -> ExitCode {
             eprintln!("astrad: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The first process of a namespace ignores every signal from inside that it has no handler for. The standard library has
+/// two, for its words about a stack that ran over; two signals at once overrun the little stack that these run on.
+fn ignore_signals_from_inside() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: back to what the kernel does by itself.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 

@@ -28,6 +28,7 @@ pub async fn run(mut channel: Channel, exec: Exec, root: Rc<Root>) {
         Err(failure) => return channel.send(&Message::Failed(failure)),
     };
     let Started { shepherd, stdin, stdout, stderr, mut status } = started;
+    let shepherd = tree::Shepherd::new(shepherd);
     let (ended, is_ended) = watch::channel(false);
     let feeding = tokio::task::spawn_local(feed(channel.reader(STDIN), stdin));
     let out = tokio::task::spawn_local(pump(stdout, channel.writer(STDOUT), is_ended.clone()));
@@ -40,12 +41,18 @@ pub async fn run(mut channel: Channel, exec: Exec, root: Rc<Root>) {
         reason = interruption(&mut channel, leader, deadline) => Ok(reason),
     };
     let exit = match is_cut_short {
-        Err(word) => explain(word),
+        Err(word) => {
+            if word.is_none() && leader.is_some() {
+                drop(shepherd);
+                tree::kill_strays().await;
+            }
+            explain(word)
+        }
         Ok(reason) => {
-            tree::kill_below(shepherd).await;
+            tree::kill_below(shepherd.0).await;
             let word = tokio::time::timeout(LAST_WORD, read_word(&mut status)).await.ok().flatten();
             if word.is_none() {
-                let _ = kill_process(shepherd, Signal::KILL);
+                let _ = kill_process(shepherd.0, Signal::KILL);
             }
             reason.unwrap_or_else(|| explain(word))
         }
@@ -80,7 +87,7 @@ fn explain(status: Option<i32>) -> Exit {
     match status {
         Some(status) if libc::WIFEXITED(status) => Exit { reason: ExitReason::Exited, code: libc::WEXITSTATUS(status) },
         Some(status) => Exit { reason: ExitReason::Signal, code: 128 + libc::WTERMSIG(status) },
-        // The shepherd was killed before it could tell, and only the kernel or somebody inside does that.
+        // The shepherd was killed before it could tell, and only the kernel or somebody inside does that. The tree is gone too.
         None => Exit { reason: ExitReason::Signal, code: 128 + Signal::KILL.as_raw() },
     }
 }
@@ -219,6 +226,7 @@ fn shepherd(plan: &Plan, pipes: &Pipes, cwd: i32) -> ! {
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        forget_openat2();
         let leader = libc::fork();
         if leader == 0 {
             become_leader(plan, pipes, cwd);
@@ -250,6 +258,31 @@ unsafe fn tell(word: i32) {
     let bytes = word.to_le_bytes();
     // SAFETY: four bytes of a local.
     unsafe { libc::write(0, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// The mode of a file that `openat2` makes lies in memory, where no filter can look, so that call is unknown to everybody but
+/// the daemon, who needs it: programs fall back to `openat`, whose mode the place's own filter sees. A place that allows no
+/// gain of rights is isolated, and has such a filter.
+///
+/// # Safety
+/// Only in a fresh child with one thread.
+unsafe fn forget_openat2() {
+    let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_openat2 as u32),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: system calls; the program outlives the call, which copies it.
+    unsafe {
+        if libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
+            && libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &filter) != 0
+        {
+            libc::_exit(1);
+        }
+    }
 }
 
 /// # Safety

@@ -4,7 +4,8 @@
 //! tree of one command is complete as long as its leader lives, however its members detach themselves.
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,14 +41,45 @@ fn is_first() -> bool {
     rustix::process::getpid().is_init()
 }
 
+thread_local! {
+    /// Those whose commands are under way.
+    static SHEPHERDS: RefCell<HashSet<Pid>> = RefCell::default();
+}
+
+/// Counts as a shepherd until dropped.
+pub struct Shepherd(pub Pid);
+
+impl Shepherd {
+    pub fn new(pid: Pid) -> Self {
+        SHEPHERDS.with_borrow_mut(|all| all.insert(pid));
+        Shepherd(pid)
+    }
+}
+
+impl Drop for Shepherd {
+    fn drop(&mut self) {
+        SHEPHERDS.with_borrow_mut(|all| all.remove(&self.0));
+    }
+}
+
+/// Ends everything that hangs below no shepherd. Whoever kills their own would otherwise be free of every deadline.
+pub async fn kill_strays() {
+    let spared = SHEPHERDS.with_borrow(HashSet::clone);
+    hunt(rustix::process::getpid(), &spared).await;
+}
+
 /// Ends everything below `top`, which itself is spared so that it can tell what happened.
 pub async fn kill_below(top: Pid) {
+    hunt(top, &HashSet::new()).await;
+}
+
+async fn hunt(top: Pid, spared: &HashSet<Pid>) {
     let started = Instant::now();
     while started.elapsed() < HUNT {
-        if stop_all(top) == 0 {
+        if stop_all(top, spared) == 0 {
             return;
         }
-        for pid in below(top) {
+        for pid in below(top, spared) {
             let _ = kill_process(pid, Signal::KILL);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -55,11 +87,11 @@ pub async fn kill_below(top: Pid) {
 }
 
 /// Stops the tree from growing: who is stopped cannot fork, so a pass that finds nobody new has found everybody.
-fn stop_all(top: Pid) -> usize {
-    let mut stopped = std::collections::HashSet::new();
+fn stop_all(top: Pid, spared: &HashSet<Pid>) -> usize {
+    let mut stopped = HashSet::new();
     for _ in 0..64 {
         let mut found = 0;
-        for pid in below(top) {
+        for pid in below(top, spared) {
             if stopped.insert(pid) {
                 let _ = kill_process(pid, Signal::STOP);
                 found += 1;
@@ -72,8 +104,8 @@ fn stop_all(top: Pid) -> usize {
     stopped.len()
 }
 
-/// The living descendants. Zombies are their parents' business.
-fn below(top: Pid) -> Vec<Pid> {
+/// The living descendants but for those spared and theirs. Zombies are their parents' business.
+fn below(top: Pid, spared: &HashSet<Pid>) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     for entry in entries.flatten() {
@@ -89,8 +121,9 @@ fn below(top: Pid) -> Vec<Pid> {
     let mut open = vec![top.as_raw_nonzero().get()];
     while let Some(pid) = open.pop() {
         for child in children.remove(&pid).unwrap_or_default() {
+            let Some(named) = Pid::from_raw(child).filter(|named| !spared.contains(named)) else { continue };
             open.push(child);
-            found.extend(Pid::from_raw(child));
+            found.push(named);
         }
     }
     found

@@ -44,8 +44,9 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
     if let Identity::Single { uid, gid } = plan.identity {
         userns::enter_as_ordinary_user(&proc, uid, gid).map_err(because("a user namespace"))?;
     } else {
-        // The kernel takes other processes first when memory runs out; only root may ask for that.
-        let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
+        // Nobody inside may rank below this any more, when the host's memory runs out: a server that was started with a lower
+        // score must not hand it to strangers. What root writes is the least that its children may choose.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     }
     unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP)?;
     rustix::mount::mount_change("/", rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC)
@@ -57,7 +58,7 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
     let mut builder = Builder::begin(&plan, &proc)?;
     builder.fill()?;
     let home = match plan.identity {
-        Identity::Range => Some(userns::for_living(&proc).map_err(because("a user namespace"))?),
+        Identity::Range => Some(userns::for_living(&proc, plan.creator).map_err(because("a user namespace"))?),
         Identity::Single { .. } => None,
     };
     if become_first_process(socket)? {

@@ -11,6 +11,9 @@ pub const RANGE_FIRST: u32 = 1_000_000;
 pub const RANGE_LENGTH: u32 = 65_536;
 /// Where ids of foreign files go that have no meaning inside; they show up as `nobody`.
 pub const NOBODY_FIRST: u32 = 2_000_000;
+/// Creators of user namespaces, one for each sandbox: ids of the host that own nothing and run nothing.
+pub const CREATOR_FIRST: u32 = 0x6000_0000;
+pub const CREATORS: u32 = 1 << 24;
 /// The agent as the host sees it, when we are root.
 pub const AGENT_HOST_ID: u32 = RANGE_FIRST + AGENT_ID;
 
@@ -20,6 +23,8 @@ pub struct Plan {
     pub root: PathBuf,
     pub hostname: String,
     pub identity: Identity,
+    /// Whom the host's kernel counts the sandbox's use of it for, when we are root.
+    pub creator: u32,
     /// `cgroup.procs` files to enter before anything else.
     pub cgroups: Vec<PathBuf>,
     pub mounts: Vec<PlannedMount>,

@@ -94,6 +94,10 @@ const NEW_NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWPID,
     libc::CLONE_NEWNET,
 ];
+/// The first process inside. It must go on working, however little the others leave each other.
+const DAEMON: u64 = 1;
+/// The bit of `O_TMPFILE` that is its own.
+const NAMELESS: u64 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
 const SET_ID_BITS: u64 = (libc::S_ISUID | libc::S_ISGID) as u64;
 /// Types into somebody else's terminal.
 const IOCTLS: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
@@ -112,10 +116,25 @@ fn programs() -> Step<[BpfProgram; 2]> {
     let with_namespace = |flag: &i32| rule(vec![condition(0, SeccompCmpOp::MaskedEq(*flag as u64), *flag as u64)?]);
     refused.insert(libc::SYS_clone, NEW_NAMESPACES.iter().map(with_namespace).collect::<Step<_>>()?);
     for (number, argument) in [(libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (libc::SYS_fchmodat2, 2)] {
-        refused.insert(number, set_id_rules(argument)?);
+        refused.insert(number, set_id_rules(argument, &[])?);
     }
+    refused.insert(libc::SYS_openat, creating_rules(2, 3)?);
     #[cfg(target_arch = "x86_64")]
-    refused.insert(libc::SYS_chmod, set_id_rules(1)?);
+    {
+        refused.insert(libc::SYS_chmod, set_id_rules(1, &[])?);
+        refused.insert(libc::SYS_creat, set_id_rules(1, &[])?);
+        refused.insert(libc::SYS_open, creating_rules(1, 2)?);
+    }
+    for number in
+        [libc::SYS_prlimit64, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_sched_setattr, libc::SYS_sched_setaffinity]
+    {
+        refused.insert(number, vec![rule(vec![is(0, DAEMON)?])?]);
+    }
+    for (number, process, user) in
+        [(libc::SYS_setpriority, libc::PRIO_PROCESS as u64, libc::PRIO_USER as u64), (libc::SYS_ioprio_set, 1, 3)]
+    {
+        refused.insert(number, vec![rule(vec![is(0, process)?, is(1, DAEMON)?])?, rule(vec![is(0, user)?])?]);
+    }
     refused.insert(libc::SYS_ioctl, IOCTLS.iter().map(|word| rule(vec![is(1, *word)?])).collect::<Step<_>>()?);
     refused.insert(libc::SYS_socket, socket_rules()?);
     refused.insert(libc::SYS_socketpair, vec![rule(vec![is_not(0, libc::AF_UNIX as u64)?])?]);
@@ -148,10 +167,21 @@ fn is_not(argument: u8, value: u64) -> Step<SeccompCondition> {
 }
 
 /// A file of the agent's may belong to another user on the host, whose rights it must never carry.
-fn set_id_rules(argument: u8) -> Step<Vec<SeccompRule>> {
+fn set_id_rules(argument: u8, when: &[SeccompCondition]) -> Step<Vec<SeccompRule>> {
     let mut rules = Vec::new();
     for bits in [libc::S_ISUID as u64, libc::S_ISGID as u64, SET_ID_BITS] {
-        rules.push(rule(vec![condition(argument, SeccompCmpOp::MaskedEq(SET_ID_BITS), bits)?])?);
+        let mut conditions = when.to_vec();
+        conditions.push(condition(argument, SeccompCmpOp::MaskedEq(SET_ID_BITS), bits)?);
+        rules.push(rule(conditions)?);
+    }
+    Ok(rules)
+}
+
+/// The same where a file is made. Otherwise the mode means nothing, and may be anything.
+fn creating_rules(flags: u8, mode: u8) -> Step<Vec<SeccompRule>> {
+    let mut rules = Vec::new();
+    for making in [libc::O_CREAT as u64, NAMELESS] {
+        rules.extend(set_id_rules(mode, &[condition(flags, SeccompCmpOp::MaskedEq(making), making)?])?);
     }
     Ok(rules)
 }

@@ -2,7 +2,7 @@
 
 use super::init;
 use super::life::{Owner, Remains};
-use super::plan::{AGENT_HOME, Plan, PlannedMount, Way};
+use super::plan::{AGENT_HOME, CREATOR_FIRST, CREATORS, Plan, PlannedMount, Way};
 use super::rootfs::give_to_agent;
 use super::{Shared, guarantees, toolchains};
 use crate::doors;
@@ -196,6 +196,7 @@ impl Prepared {
             root: folder.join("root"),
             hostname: spec.hostname.clone(),
             identity: shared.identity,
+            creator: CREATOR_FIRST + spec.id.0.as_u128() as u32 % CREATORS,
             cgroups,
             mounts,
             toolchains: shared.toolchains.iter().map(|t| t.folder.clone()).collect(),

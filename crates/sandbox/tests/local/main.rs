@@ -1,5 +1,6 @@
 //! Sandboxes of the `local` kind, for real: what they do, and what they keep from doing.
 
+mod abuse;
 mod basics;
 mod confinement;
 mod exits;
