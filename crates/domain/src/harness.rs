@@ -235,8 +235,9 @@ pub struct Mutant {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MutantKind {
-    /// The exception swallowed inside a frame, giving some value instead.
-    Hush,
+    /// The exception swallowed inside a frame, giving some value instead. Values that the language takes for the same
+    /// somewhere (JavaScript counts with `''` as with 0) share a bit.
+    Hush { alike: u8 },
     /// A piece of an added handler or default.
     Handler,
     /// A hunk of the patch taken back.

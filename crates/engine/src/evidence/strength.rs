@@ -84,16 +84,24 @@ fn result(e: &Evidence) -> RuleResult {
     holds(rule, words)
 }
 
-/// The frame where two or more different values made the tests pass.
+/// The frame where two or more values that differ in every respect made the tests pass.
 fn hush_survivors(hushed: &[Tried]) -> Option<(&Mutant, usize)> {
     for tried in hushed.iter().filter(|t| t.caught_by.is_empty()) {
         let same = |t: &&Tried| t.mutant.file == tried.mutant.file && t.mutant.line == tried.mutant.line && t.caught_by.is_empty();
-        let values = hushed.iter().filter(same).count();
-        if values >= 2 {
-            return Some((&tried.mutant, values));
+        let values: Vec<u8> = hushed.iter().filter(same).map(alike).collect();
+        let are_one = values.iter().fold(u8::MAX, |all, bits| all & bits) != 0;
+        if values.len() >= 2 && !are_one {
+            return Some((&tried.mutant, values.len()));
         }
     }
     None
+}
+
+fn alike(tried: &Tried) -> u8 {
+    match tried.mutant.kind {
+        MutantKind::Hush { alike } => alike,
+        _ => 0,
+    }
 }
 
 fn version(tried: &Tried) -> WrongVersion {

@@ -452,7 +452,7 @@ impl Judge<'_> {
                         outcome,
                         log: found
                             .map(|t| t.log.clone())
-                            .unwrap_or_else(|| format!("no result: the run {:?}", report.ended).to_lowercase()),
+                            .unwrap_or_else(|| no_result(report)),
                     }
                 };
                 reports.iter().enumerate().map(dot).collect()
@@ -473,6 +473,12 @@ struct Evidence {
     patched: VariantReport,
     /// A protected file that changed while tests ran.
     guarded: Option<String>,
+}
+
+/// What there is to say about a test that a run did not speak of.
+fn no_result(report: &VariantReport) -> String {
+    let said = report.load_errors.first().map_or(report.log.as_str(), |e| e.log.as_str()).trim();
+    format!("no result: the run {}\n{said}", format!("{:?}", report.ended).to_lowercase())
 }
 
 /// Ten times a green run, and never less than five seconds.

@@ -1,7 +1,7 @@
 //! The root file system of a place: an empty one in memory, onto which only what is listed here is bound.
 
 use super::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
-use super::plan::{AGENT_HOME, AGENT_HOST_ID, AGENT_ID, Identity, Plan, PlannedMount, Way};
+use super::plan::{AGENT_HOME, AGENT_HOST_ID, AGENT_ID, Identity, Plan, PlannedMount, RANGE_FIRST, Way};
 use super::userns;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat};
@@ -275,6 +275,21 @@ impl<'a> Builder<'a> {
         rustix::io::write(&file, text.as_bytes()).map(drop).map_err(because(path))
     }
 
+    /// The folders above the agent's own belong to the root that is inside, as they do on any machine: programs look at
+    /// who could replace what they keep. Nobody can become that root.
+    fn own_by_root(&self) -> Step<()> {
+        if self.plan.identity != Identity::Range {
+            return Ok(());
+        }
+        let root = rustix::fs::Uid::from_raw(RANGE_FIRST);
+        let group = rustix::fs::Gid::from_raw(RANGE_FIRST);
+        for path in [".", "home", "tmp", "var"] {
+            let place = openat(&self.root, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(because(path))?;
+            rustix::fs::fchown(&place, Some(root), Some(group)).map_err(because(path))?;
+        }
+        Ok(())
+    }
+
     /// The last steps, taken by the first process of the new process namespace.
     pub fn finish(&self) -> Step<()> {
         let proc = mounts::new("proc", &[], NO_SUID | NO_DEV | NO_EXEC).map_err(because("/proc"))?;
@@ -295,6 +310,7 @@ impl<'a> Builder<'a> {
             mounts::restrict(&copy, READ_ONLY | NO_SUID | NO_DEV | NO_EXEC, false).map_err(because(&path))?;
             mounts::attach(&copy, &place).map_err(because(&path))?;
         }
+        self.own_by_root()?;
         mounts::restrict(&self.root, READ_ONLY, false).map_err(because("closing the root"))?;
         self.swap()
     }
@@ -322,7 +338,7 @@ pub fn agent_on_host(identity: Identity) -> (u32, u32) {
     }
 }
 
-const RANGE_AGENT: u32 = super::plan::RANGE_FIRST + AGENT_ID;
+const RANGE_AGENT: u32 = RANGE_FIRST + AGENT_ID;
 
 /// Gives an empty folder to the agent.
 pub fn give_to_agent(folder: &Path, identity: Identity) -> io::Result<()> {

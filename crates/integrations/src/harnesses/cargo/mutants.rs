@@ -86,7 +86,7 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
             file: path.to_string(),
             line: line(function),
             text: Some(replace(text, body.byte_range(), &wrapped(value))),
-            kind: MutantKind::Hush,
+            kind: MutantKind::Hush { alike: 0 },
         })
         .collect()
 }

@@ -4,7 +4,11 @@ use crate::syntax::{Language, Source, Turns, added_lines, below, last_line, line
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use tree_sitter::Node;
 
-const HUSH_VALUES: &[&str] = &["undefined", "0", "7", "''", "'~'", "[]", "[0]"];
+/// No value, as far as a condition sees.
+const FALSY: u8 = 1;
+/// Zero, as far as arithmetic sees.
+const ZERO: u8 = 2;
+const HUSH_VALUES: &[(&str, u8)] = &[("undefined", FALSY), ("0", FALSY | ZERO), ("7", 0), ("''", FALSY | ZERO), ("'~'", 0), ("[]", ZERO), ("[0]", ZERO)];
 const GIVEN_VALUES: &[(&str, &str)] = &[("undefined", "nothing"), ("0", "zero"), ("''", "an empty string")];
 const FUNCTIONS: &[&str] = &[
     "function_declaration",
@@ -47,13 +51,13 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let name = name(&source, function);
     HUSH_VALUES
         .iter()
-        .filter_map(|value| {
+        .filter_map(|(value, alike)| {
             Some(Mutant {
                 description: format!("the exception swallowed in `{name}`, giving {value}"),
                 file: path.to_string(),
                 line: line(function),
                 text: Some(swallowing(&source, function, value)?),
-                kind: MutantKind::Hush,
+                kind: MutantKind::Hush { alike: *alike },
             })
         })
         .collect()

@@ -48,7 +48,7 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
             file: path.to_string(),
             line: line(function),
             text: Some(decorated(text, function, &format!("swallow({value})"))),
-            kind: MutantKind::Hush,
+            kind: MutantKind::Hush { alike: 0 },
         })
         .collect()
 }
