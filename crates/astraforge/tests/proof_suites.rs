@@ -124,6 +124,18 @@ async fn jest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vitest() {
+    let _turn = TURN.lock().await;
+    check(suite("vitest", include_str!("proof_cases/vitest.yml"), layers::npm).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mocha() {
+    let _turn = TURN.lock().await;
+    check(suite("mocha", include_str!("proof_cases/mocha.yml"), layers::npm).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rust() {
     if !is_soak() {
         println!("skipped: every case builds crates, which takes minutes; `make soak` runs it");
@@ -161,7 +173,11 @@ async fn zz_debug() {
     let dir = tempfile::tempdir().unwrap();
     let provisioner = sandbox::testkit::local(dir.path(), None).unwrap();
     let mut spec = sandbox::testkit::spec("0197b3a0-0000-7000-8000-000000000001".parse().unwrap(), domain::sandbox::Workspace::Scratch);
-    spec.mounts.push(domain::sandbox::Mount { source: layer.path.join("node/node_modules"), target: "/node_modules".into(), mode: domain::sandbox::MountMode::CopyOnWrite });
+    spec.mounts.push(domain::sandbox::Mount {
+        source: layer.path.join("node/node_modules"),
+        target: "/node_modules".into(),
+        mode: domain::sandbox::MountMode::CopyOnWrite,
+    });
     spec.env = layer.env;
     use domain::sandbox::Provisioner;
     let place = provisioner.create(spec).await.unwrap();

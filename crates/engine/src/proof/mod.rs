@@ -448,12 +448,7 @@ impl Judge<'_> {
                     let found = green::find(report, id);
                     let outcome = found.map_or(Outcome::Error, |t| t.outcome);
                     (self.progress)(ProofEvent::Test { side, test: id.clone(), repeat, outcome });
-                    Dot {
-                        outcome,
-                        log: found
-                            .map(|t| t.log.clone())
-                            .unwrap_or_else(|| no_result(report)),
-                    }
+                    Dot { outcome, log: found.map(|t| t.log.clone()).unwrap_or_else(|| no_result(report)) }
                 };
                 reports.iter().enumerate().map(dot).collect()
             };

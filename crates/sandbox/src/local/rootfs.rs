@@ -284,7 +284,8 @@ impl<'a> Builder<'a> {
         let root = rustix::fs::Uid::from_raw(RANGE_FIRST);
         let group = rustix::fs::Gid::from_raw(RANGE_FIRST);
         for path in [".", "home", "tmp", "var"] {
-            let place = openat(&self.root, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(because(path))?;
+            let place =
+                openat(&self.root, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(because(path))?;
             rustix::fs::fchown(&place, Some(root), Some(group)).map_err(because(path))?;
         }
         Ok(())

@@ -8,7 +8,8 @@ use tree_sitter::Node;
 const FALSY: u8 = 1;
 /// Zero, as far as arithmetic sees.
 const ZERO: u8 = 2;
-const HUSH_VALUES: &[(&str, u8)] = &[("undefined", FALSY), ("0", FALSY | ZERO), ("7", 0), ("''", FALSY | ZERO), ("'~'", 0), ("[]", ZERO), ("[0]", ZERO)];
+const HUSH_VALUES: &[(&str, u8)] =
+    &[("undefined", FALSY), ("0", FALSY | ZERO), ("7", 0), ("''", FALSY | ZERO), ("'~'", 0), ("[]", ZERO), ("[0]", ZERO)];
 const GIVEN_VALUES: &[(&str, &str)] = &[("undefined", "nothing"), ("0", "zero"), ("''", "an empty string")];
 const FUNCTIONS: &[&str] = &[
     "function_declaration",

@@ -73,10 +73,21 @@ function install() {
     const plainLoad = Module._load;
     Module._load = function (request, ...rest) {
       const set = plainLoad.call(this, request, ...rest);
-      if (/(^|\/)config-set(\.js)?$/.test(request) && set.ConfigSet) set.ConfigSet.prototype.shouldReportDiagnostics = () => false;
+      if (/(^|\/)config-set(\.js)?$/.test(request) && set.ConfigSet) carefree(set.ConfigSet.prototype);
       return set;
     };
   }
+}
+
+/** ts-jest's own settings: no complaints, and where that gives the same code, each file compiled by itself. */
+function carefree(settings) {
+  settings.shouldReportDiagnostics = () => false;
+  const last = settings._resolveTsCacheDir;
+  if (!orders.alone || typeof last !== 'function') return;
+  settings._resolveTsCacheDir = function () {
+    this.isolatedModules = true;
+    return last.call(this);
+  };
 }
 
 module.exports = { inside, install, met, root };

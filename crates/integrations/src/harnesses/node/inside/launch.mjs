@@ -42,10 +42,9 @@ function named(args) {
   return (name) => shapes.some((shape) => shape.test(name)) && SOURCE.test(name) && (TEST_FILE.test(name) || patterns.some((pattern) => SOURCE.test(pattern)));
 }
 
-/** Whether the project's own code asks for `NODE_ENV`: then it is configuration, and stays in a disguise. */
-function asksForNodeEnv() {
-  const asks = (name) => SOURCE.test(name) && !TEST_FILE.test(name) && fs.readFileSync(path.join(root, name), 'utf8').includes('NODE_ENV');
-  return discover(asks).length > 0;
+/** Whether the project's own code says this somewhere. */
+function says(words) {
+  return discover((name) => SOURCE.test(name) && !TEST_FILE.test(name) && fs.readFileSync(path.join(root, name), 'utf8').includes(words)).length > 0;
 }
 
 function lay(edits) {
@@ -76,7 +75,10 @@ const once = (make) => {
   let value;
   return () => (value ??= make());
 };
-const keepsNodeEnv = once(asksForNodeEnv);
+/** Code that asks for `NODE_ENV` is configured by it, so it stays in a disguise. */
+const keepsNodeEnv = once(() => says('NODE_ENV'));
+/** Such constants have no value of their own in a file that is compiled alone. */
+const needsProgram = once(() => says('const enum'));
 const home = once(() => packageOf(root, how.kind));
 /** Mocha's configuration, read by mocha in a process of its own. */
 const ofMocha = once(async () => {
@@ -93,6 +95,7 @@ function secrets(variant, folder, files) {
     kinds: variant.watch?.kinds ?? [],
     shuffle: variant.shuffle ?? null,
     lenient: Boolean(variant.lenient),
+    alone: Boolean(variant.lenient) && how.kind === 'jest' && !needsProgram(),
     disguised: variant.disguise !== 'none',
     hides_node_env: variant.disguise !== 'none' && !keepsNodeEnv(),
     given: [...Object.keys(process.env), ...Object.keys(how.env)],
