@@ -58,6 +58,8 @@ pub const JOBS_PER_WORKSPACE_MAX: i64 = 4;
 pub const SESSION_SECONDS: i64 = 14 * 24 * 3_600;
 pub const PASSWORD_CHARS_MIN: usize = 8;
 pub const LOGIN_TRIES_PER_MINUTE_MAX: u32 = 20;
+/// Under whatever names.
+pub const LOGIN_TRIES_PER_ADDRESS_MINUTE_MAX: u32 = 200;
 pub const API_KEYS_PER_USER_MAX: i64 = 100;
 /// A brake on storms: stored events per source and second; more are counted, not kept.
 pub const EVENTS_PER_SOURCE_SECOND_MAX: u32 = 2_000;

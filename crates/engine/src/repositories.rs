@@ -3,7 +3,7 @@
 use crate::{Engine, secrets, workspaces};
 use domain::account::User;
 use domain::forge::Link;
-use domain::git::{GitHttp, GitHttpAnswer, Import};
+use domain::git::Import;
 use domain::merge_request::MergeRequestStatus;
 use domain::repository::Repository;
 use domain::secret::Secret;
@@ -129,17 +129,21 @@ pub async fn token(engine: &Engine, id: RepositoryId) -> Result<Option<Secret>> 
     sealed.map(|sealed| secrets::open(engine, &place(id), &sealed)).transpose()
 }
 
-/// A git client at one of our own repositories, named by its workspace's uid and its own name. Members read and push.
-pub async fn git(engine: &Engine, user: UserId, workspace_uid: &str, name: &str, mut request: GitHttp) -> Result<GitHttpAnswer> {
+/// What a git client may do with one of our own repositories.
+#[derive(Clone, Copy, Debug)]
+pub struct GitAccess {
+    pub repository: RepositoryId,
+    pub may_write: bool,
+}
+
+/// The repository is named by its workspace's uid and its own name. Members read and push.
+pub async fn git_access(engine: &Engine, user: UserId, workspace_uid: &str, name: &str) -> Result<GitAccess> {
     let missing = || Error::not_found("there is no such repository in your workspaces");
-    let repository = {
-        let mut tx = engine.store.read().await?;
-        let membership = workspaces::require_uid(&mut tx, user, workspace_uid, Permission::View).await.map_err(|_| missing())?;
-        request.may_write = membership.role.allows(Permission::Work);
-        let all = store::repositories::list(&mut tx, &[membership.workspace.id]).await?;
-        all.into_iter().find(|r| r.repository == name && is_built_in(engine, r)).ok_or_else(missing)?
-    };
-    engine.git.http(repository.id, request).await
+    let mut tx = engine.store.read().await?;
+    let membership = workspaces::require_uid(&mut tx, user, workspace_uid, Permission::View).await.map_err(|_| missing())?;
+    let all = store::repositories::list(&mut tx, &[membership.workspace.id]).await?;
+    let repository = all.into_iter().find(|r| r.repository == name && is_built_in(engine, r)).ok_or_else(missing)?;
+    Ok(GitAccess { repository: repository.id, may_write: membership.role.allows(Permission::Work) })
 }
 
 pub fn linked(engine: &Engine, repository: Repository, workspace: Workspace) -> Linked {

@@ -5,12 +5,14 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
-use domain::{Error, limits};
+use domain::Error;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
+
+const WORDS_CHARS_MAX: usize = 300;
 
 /// A JSON body in, a JSON body out.
 pub struct Json<T>(pub T);
@@ -79,10 +81,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than the {} bytes this path takes", limits::JSON_BODY_BYTES_MAX),
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this path takes"),
         _ => Problem::new(StatusCode::BAD_REQUEST, "the body ended before its announced length"),
     })
 }
@@ -108,6 +107,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
         path.clear();
     }
     let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let path = shortened(&path);
     let field = match (path.is_empty(), missing) {
         (true, Some(name)) => name.to_string(),
         (false, Some(name)) => format!("{path}.{name}"),
@@ -116,11 +116,19 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     };
     let text = match missing {
         Some(_) => "this field is required".to_string(),
-        None => message.split(" at line ").next().unwrap_or(&message).to_string(),
+        None => shortened(message.split(" at line ").next().unwrap_or(&message)),
     };
     let mut problem = Problem::from(Error::field(field.clone(), text.clone()));
     problem.detail = format!("`{field}`: {text} (line {}, column {})", inner.line(), inner.column());
     problem
+}
+
+/// Such a message quotes what was sent, however long that is.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
 }
 
 fn syntax(error: &serde_json::Error) -> Problem {
@@ -152,6 +160,8 @@ mod tests {
         assert_eq!(deep["messages"]["0"]["role"], json!(["this field is required"]));
         let broken = parse::<Outer>(b"{\"messages\": [}").expect_err("syntax").body();
         assert!(broken["detail"].as_str().is_some_and(|d| d.contains("line 1 column 15")), "{broken}");
+        let long = format!("{{\"messages\":\"{}\"}}", "ü".repeat(1_000_000));
+        assert!(parse::<Outer>(long.as_bytes()).expect_err("no list").body().to_string().len() < 5_000);
         assert!(parse::<Outer>(br#"{"messages":[]} x"#).is_err());
         assert!(parse::<Outer>(br#"{"messages":[{"role":"user"}]}"#).is_ok());
     }

@@ -1,5 +1,6 @@
 //! What happens to every request and answer, whichever route it is for.
 
+use crate::limit::Room;
 use crate::problem::Problem;
 use crate::{AppState, ServerConfig};
 use axum::body::{Body, to_bytes};
@@ -134,9 +135,22 @@ fn is_allowed_host(allowed: &[String], host: &str) -> bool {
 }
 
 async fn in_flight(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match state.limits.enter(deadline_of(request.uri().path()) > DEADLINE_SECONDS) {
+    let Some(room) = room_of(request.uri().path()) else { return next.run(request).await };
+    match state.limits.enter(room) {
         Ok(_held) => next.run(request).await,
-        Err(busy) => busy.into_response(),
+        Err(busy) => Problem::from(busy).into_response(),
+    }
+}
+
+/// `None` where strangers send bodies: those handlers take a place once the body is there, so that nobody keeps one by
+/// sending slowly. Everywhere else a body is read only after its caller is known.
+fn room_of(path: &str) -> Option<Room> {
+    match path {
+        "/api/auth/login/" | "/api/auth/register/" => None,
+        _ if path.starts_with("/api/hooks/") || crate::routes::ingest::is_intake(path) => None,
+        "/api/healthz/" | "/api/readyz/" | "/metrics" => Some(Room::Watch),
+        _ if deadline_of(path) > DEADLINE_SECONDS => Some(Room::Long),
+        _ => Some(Room::Short),
     }
 }
 

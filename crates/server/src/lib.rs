@@ -3,11 +3,13 @@
 //! Handlers parse, call one engine function and shape its answer. Rules live in `engine`, SQL in `store`, and the
 //! environment is read by the binary alone, which hands over a [`ServerConfig`].
 
+pub mod body;
 pub mod caller;
 pub mod doors;
 pub mod json;
 pub mod layers;
 pub mod limit;
+pub mod listen;
 pub mod metrics;
 pub mod openapi;
 pub mod page;

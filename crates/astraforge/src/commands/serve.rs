@@ -4,9 +4,7 @@ use crate::cli::Serve;
 use crate::compose::{self, Running};
 use crate::config::ServeConfig;
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
 use engine::accounts;
-use std::future::IntoFuture;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -40,7 +38,7 @@ pub struct Server {
     /// Only on the very first start.
     pub first_password: Option<String>,
     pub running: Running,
-    http: tokio::task::JoinHandle<std::io::Result<()>>,
+    http: tokio::task::JoinHandle<()>,
     worker: tokio::task::JoinHandle<()>,
 }
 
@@ -51,13 +49,7 @@ pub async fn start(config: ServeConfig) -> Result<Server> {
     let running = compose::compose(config, url.clone()).await?;
     let engine = running.engine.clone();
     let first_password = accounts::ensure_admin(&engine).await?.map(|password| password.expose().to_string());
-    // An answer's head and body are small packets; held back for each other they cost 40 ms.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let app = server::router(running.state.clone()).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let stop = engine.shutdown.clone();
-    let http = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).into_future());
+    let http = tokio::spawn(server::listen::serve(listener, running.state.clone(), engine.shutdown.clone()));
     let worker = tokio::spawn(engine::worker::run(engine.clone()));
     // Measured before the first run, so that its guarantee card says what holds here.
     let provisioners = engine.provisioners.clone();

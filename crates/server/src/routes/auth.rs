@@ -1,13 +1,14 @@
 //! Signing up, in and out.
 
 use crate::caller::{Address, CSRF_COOKIE, SESSION_COOKIE, cookie, set_cookie};
+use crate::limit::Room;
 use crate::problem::ProblemView;
 use crate::stamp::Stamp00;
 use crate::{AppState, Json, Problem, Reply};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use domain::account::Access;
-use domain::limits::SESSION_SECONDS;
+use domain::limits::{LOGIN_TRIES_PER_MINUTE_MAX, SESSION_SECONDS};
 use domain::secret::Secret;
 use domain::{Error, Kind};
 use engine::accounts::{self, Caller, Opened, Profile, Registration, Via};
@@ -17,14 +18,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// Anybody may send this much, as often as connections allow.
+const STRANGERS_BODY_BYTES_MAX: usize = 16 << 10;
 const CSRF_SECONDS: i64 = 365 * 24 * 3600;
 
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(csrf))
         .routes(routes!(settings))
-        .routes(routes!(register))
-        .routes(routes!(login))
+        .merge(OpenApiRouter::new().routes(routes!(register)).routes(routes!(login)).layer(DefaultBodyLimit::max(STRANGERS_BODY_BYTES_MAX)))
         .routes(routes!(logout))
         .routes(routes!(me))
 }
@@ -126,7 +128,8 @@ async fn settings(State(state): State<AppState>) -> Reply<Json<AuthSettings>> {
     (status = 400, body = ProblemView),
 ))]
 async fn register(State(state): State<AppState>, Address(address): Address, Json(body): Json<RegisterBody>) -> Reply<Response> {
-    state.limits.try_once(&format!("register {address}"), state.engine.now())?;
+    state.limits.try_once(&format!("register {address}"), LOGIN_TRIES_PER_MINUTE_MAX, state.engine.now())?;
+    let _place = state.limits.enter(Room::SignIn)?;
     let new = Registration {
         username: body.username,
         email: body.email.unwrap_or_default(),
@@ -151,11 +154,11 @@ async fn register(State(state): State<AppState>, Address(address): Address, Json
     (status = 429, body = ProblemView),
 ))]
 async fn login(State(state): State<AppState>, Address(address): Address, Json(body): Json<LoginBody>) -> Reply<Response> {
-    let key = format!("login {address} {}", body.username.chars().take(150).collect::<String>());
-    state.limits.try_once(&key, state.engine.now())?;
+    let name = state.limits.try_password(&address, &body.username, state.engine.now())?;
+    let _place = state.limits.enter(Room::SignIn)?;
     match accounts::login(&state.engine, &body.username, &Secret::new(body.password)).await {
         Ok((profile, opened)) => {
-            state.limits.forgive(&key);
+            state.limits.forgive(&name);
             let view = user_view(&state, profile);
             Ok(with_session(&state, StatusCode::OK, &opened, view))
         }

@@ -4,8 +4,8 @@
 //! that no page can make a browser push. What sandboxes use is another door.
 
 use crate::{AppState, Problem};
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::Body;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use base64::Engine as _;
@@ -20,8 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 const CREDENTIALS_CHARS_MAX: usize = 1024;
 
 pub fn router() -> OpenApiRouter<AppState> {
-    let limit = DefaultBodyLimit::max(GIT_PUSH_BYTES_MAX as usize);
-    OpenApiRouter::new().route("/git/{uid}/{*rest}", any(serve).layer(limit))
+    OpenApiRouter::new().route("/git/{uid}/{*rest}", any(serve))
 }
 
 async fn serve(
@@ -30,12 +29,15 @@ async fn serve(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
     let answer = async {
         let key = key(&headers).ok_or_else(|| Error::unauthenticated("git needs an API key as the password; make one under Settings"))?;
         let caller = accounts::by_key(&state.engine, &key).await?;
         let (name, path) = rest.split_once(".git/").ok_or_else(|| Error::not_found("a repository's address ends in `.git`"))?;
+        let access = repositories::git_access(&state.engine, caller.user.id, &uid, name).await?;
+        let too_large = || Error::limit(format!("a push carries at most {GIT_PUSH_BYTES_MAX} bytes")).code("too_large");
+        let held = state.limits.uploads.read(body, GIT_PUSH_BYTES_MAX as usize, too_large).await?;
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_string();
         let request = GitHttp {
             method: method.to_string(),
@@ -44,10 +46,10 @@ async fn serve(
             content_type: text(header::CONTENT_TYPE),
             content_encoding: text(header::CONTENT_ENCODING),
             protocol: text(HeaderName::from_static("git-protocol")),
-            body,
-            may_write: false,
+            body: held.bytes.clone(),
+            may_write: access.may_write,
         };
-        repositories::git(&state.engine, caller.user.id, &uid, name, request).await
+        state.engine.git.http(access.repository, request).await
     };
     match answer.await {
         Ok(answer) => {

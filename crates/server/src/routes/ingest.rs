@@ -2,10 +2,12 @@
 //!
 //! A DSN's key and a webhook's token can do one thing: hand in alerts. No session or API key is looked at here.
 
+use crate::body::{Held, Share, spill};
+use crate::limit::Room;
 use crate::{AppState, Json, Problem};
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -14,19 +16,22 @@ use domain::source::Source;
 use domain::{Error, Kind, Result};
 use engine::incidents::intake::RETRY_AFTER_SECONDS;
 use engine::sources;
+use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
 use utoipa_axum::router::OpenApiRouter;
 
 const RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
 const KEY_CHARS_MAX: usize = 200;
+const UNPACKED_AT_ONCE_BYTES: usize = 32 << 10;
 
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .route("/api/{project}/envelope/", post(sdk).layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
-        .route("/api/{project}/store/", post(sdk).layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
-        .route("/api/hooks/{token}/", post(hook).layer(DefaultBodyLimit::max(ENVELOPE_COMPRESSED_BYTES_MAX)))
+        .route("/api/{project}/envelope/", post(sdk))
+        .route("/api/{project}/store/", post(sdk))
+        .route("/api/hooks/{token}/", post(hook))
 }
 
 /// Pages of any site may report their crashes; they send no cookies, and none would count.
@@ -53,7 +58,7 @@ pub async fn cors(request: Request, next: Next) -> Response {
 }
 
 /// `/api/7/…`: no noun of the API is a number.
-fn is_intake(path: &str) -> bool {
+pub fn is_intake(path: &str) -> bool {
     let project = path.strip_prefix("/api/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     !project.is_empty() && project.bytes().all(|b| b.is_ascii_digit())
 }
@@ -63,59 +68,62 @@ async fn sdk(
     Path(project): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return refusal(unread(rejection.status())),
-    };
     match sdk_answer(&state, &project, query.as_deref(), &headers, body).await {
         Ok(id) => Json(json!({"id": id})).into_response(),
         Err(error) => refusal(error),
     }
 }
 
-async fn sdk_answer(state: &AppState, project: &str, query: Option<&str>, headers: &HeaderMap, body: Bytes) -> Result<String> {
+async fn sdk_answer(state: &AppState, project: &str, query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<String> {
     let number: i64 = project.parse().map_err(|_| Error::not_found(format!("there is no page /api/{}/", shown(project))))?;
-    let mut body = Some(body);
-    let mut inflated = None;
-    let key = match key_of(headers, query) {
-        Some(key) => key,
+    let known = match key_of(headers, query) {
+        Some(key) => match sources::by_dsn(&state.engine, number, &key).await {
+            Ok(source) => Some(source),
+            Err(error) => {
+                spill(body).await;
+                return Err(error);
+            }
+        },
+        None => None,
+    };
+    let Held { bytes, mut share } = state.limits.alerts.read(body, ENVELOPE_BYTES_MAX, too_large).await?;
+    let _place = state.limits.enter(Room::Intake)?;
+    let (source, bytes) = match known {
+        Some(source) => {
+            state.intake.brake(source.id, state.engine.now())?;
+            (source, inflate(headers, bytes, &mut share).await?)
+        }
         // A tunnel passes on the envelope alone; its first line names the DSN.
         None => {
-            let bytes = inflate(headers, body.take().unwrap_or_default()).await?;
+            let bytes = inflate(headers, bytes, &mut share).await?;
             let key = key_in(&bytes).ok_or_else(|| {
                 Error::unauthenticated("no key came with this event; send X-Sentry-Auth, ?sentry_key= or the envelope's dsn")
             })?;
-            inflated = Some(bytes);
-            key
+            let source = sources::by_dsn(&state.engine, number, &key).await?;
+            state.intake.brake(source.id, state.engine.now())?;
+            (source, bytes)
         }
-    };
-    let source = sources::by_dsn(&state.engine, number, &key).await?;
-    state.intake.brake(source.id, state.engine.now())?;
-    let bytes = match inflated {
-        Some(bytes) => bytes,
-        None => inflate(headers, body.unwrap_or_default()).await?,
     };
     let given = id_in(&bytes);
     let stored = take_in(state, &source, headers, &bytes).await?;
     Ok(stored.into_iter().find(|id| !id.is_empty()).or(given).unwrap_or_else(|| state.engine.clock.uuid().simple().to_string()))
 }
 
-async fn hook(
-    State(state): State<AppState>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return refusal(unread(rejection.status())),
-    };
+async fn hook(State(state): State<AppState>, Path(token): Path<String>, headers: HeaderMap, body: Body) -> Response {
     let answer = async {
-        let source = sources::by_token(&state.engine, &token).await?;
+        let source = match sources::by_token(&state.engine, &token).await {
+            Ok(source) => source,
+            Err(error) => {
+                spill(body).await;
+                return Err(error);
+            }
+        };
+        let held = state.limits.alerts.read(body, ENVELOPE_COMPRESSED_BYTES_MAX, too_large).await?;
+        let _place = state.limits.enter(Room::Intake)?;
         state.intake.brake(source.id, state.engine.now())?;
-        take_in(&state, &source, &headers, &body).await
+        take_in(&state, &source, &headers, &held.bytes).await
     };
     match answer.await {
         Ok(stored) => Json(json!({"status": "received", "alerts": stored.len()})).into_response(),
@@ -134,13 +142,6 @@ async fn take_in(state: &AppState, source: &Source, headers: &HeaderMap, body: &
         ids.push(id);
     }
     Ok(ids)
-}
-
-fn unread(status: StatusCode) -> Error {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Error::invalid("the body ended before its announced length"),
-    }
 }
 
 fn too_large() -> Error {
@@ -192,7 +193,7 @@ fn shown(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-async fn inflate(headers: &HeaderMap, body: Bytes) -> Result<Bytes> {
+async fn inflate(headers: &HeaderMap, body: Bytes, share: &mut Share) -> Result<Bytes> {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default().trim().to_ascii_lowercase();
     if encoding.is_empty() || encoding == "identity" {
         return Ok(body);
@@ -201,23 +202,19 @@ async fn inflate(headers: &HeaderMap, body: Bytes) -> Result<Bytes> {
         return Err(too_large());
     }
     match encoding.as_str() {
-        "gzip" | "x-gzip" => read(GzipDecoder::new(&body[..])).await,
-        "deflate" => read(ZlibDecoder::new(&body[..])).await,
-        "br" => read(BrotliDecoder::new(&body[..])).await,
-        "zstd" => read(ZstdDecoder::new(&body[..])).await,
+        "gzip" | "x-gzip" => unpack(GzipDecoder::new(&body[..]), share).await,
+        "deflate" => unpack(ZlibDecoder::new(&body[..]), share).await,
+        "br" => unpack(BrotliDecoder::new(&body[..]), share).await,
+        "zstd" => unpack(ZstdDecoder::new(&body[..]), share).await,
         other => Err(Error::invalid(format!("the content encoding `{}` is none of gzip, deflate, br and zstd", shown(other)))),
     }
 }
 
 /// Never more than the limit, whatever the few bytes of a bomb promise.
-async fn read(decoder: impl AsyncRead + Unpin) -> Result<Bytes> {
-    let mut out = Vec::new();
-    let read = decoder.take(ENVELOPE_BYTES_MAX as u64 + 1).read_to_end(&mut out).await;
-    read.map_err(|_| Error::invalid("the body is not what its content encoding says"))?;
-    if out.len() > ENVELOPE_BYTES_MAX {
-        return Err(too_large());
-    }
-    Ok(out.into())
+async fn unpack(decoder: impl AsyncRead + Unpin, share: &mut Share) -> Result<Bytes> {
+    let broken = |_| Error::invalid("the body is not what its content encoding says");
+    let pieces = ReaderStream::with_capacity(decoder, UNPACKED_AT_ONCE_BYTES).map(|piece| piece.map_err(broken));
+    share.take_in(pieces, ENVELOPE_BYTES_MAX, too_large).await
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::problem::ProblemView;
 use crate::{AppState, Id, Json, MaybeJson, Problem, Query, Reply, Stamp};
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -37,7 +37,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(shell))
         .routes(routes!(exec))
         .routes(routes!(upload))
-        .merge(OpenApiRouter::new().routes(routes!(upload_file)).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
+        .routes(routes!(upload_file))
         .routes(routes!(file_content))
         .routes(routes!(files, remove_file))
         .routes(routes!(export))
@@ -314,9 +314,13 @@ async fn upload_file(
     caller: Caller,
     Id(id): Id<SandboxId>,
     Query(query): Query<FileQuery>,
-    content: Bytes,
+    body: Body,
 ) -> Reply<Json<Written>> {
-    write(&state, &caller, id, &required_path(query.path)?, content).await
+    let path = required_path(query.path)?;
+    sandboxes::get(&state.engine, caller.user.id, id).await?;
+    let too_large = || Error::limit(format!("a file has at most {UPLOAD_BYTES_MAX} bytes here")).code("too_large");
+    let held = state.limits.uploads.read(body, UPLOAD_BYTES_MAX, too_large).await?;
+    write(&state, &caller, id, &path, held.bytes.clone()).await
 }
 
 /// Read a file

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod alerts;
+mod crowds;
 mod frame;
 mod house;
 mod model_door;
