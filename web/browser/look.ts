@@ -20,6 +20,15 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 
 /** Leaves the page at the desktop's size, in light. */
 export async function look(page: Page, name: string): Promise<void> {
+  try {
+    await lookEverywhere(page, name);
+  } finally {
+    await page.setViewportSize(SIZES.desktop);
+    await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+  }
+}
+
+async function lookEverywhere(page: Page, name: string): Promise<void> {
   for (const [size, viewport] of Object.entries(SIZES)) {
     await page.setViewportSize(viewport);
     for (const scheme of SCHEMES) {
@@ -31,8 +40,6 @@ export async function look(page: Page, name: string): Promise<void> {
       await noViolations(page, `${name}, ${size}, ${scheme}`);
     }
   }
-  await page.setViewportSize(SIZES.desktop);
-  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
 }
 
 /** Two frames: one in which React answers the new size, one in which it is drawn. */

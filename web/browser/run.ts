@@ -1,6 +1,6 @@
 // The whole product in Chromium against the real binary: first start, a real crash, a live run that survives the death
-// of its server, proof, merge, settings; then the same with an agent that breaks what worked. Everything but the
-// model's words is real. Needs ASTRAFORGE_BINARY; prints one line a check and a closing count.
+// of its server, a fix that is not proven and one that is, the merge, the settings. Everything but the model's words is
+// real. Needs ASTRAFORGE_BINARY; prints one line a check and a closing count.
 //
 //   npm run test:browser [-- --pictures DIR]
 
@@ -9,16 +9,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { check, noFaults, summary, watch } from "./checks";
+import { longLog } from "./long-log";
 import { SIZES } from "./look";
 import { proven } from "./proven";
+import { writeScript } from "./scripts";
 import { start } from "./server";
 import { settings } from "./settings";
+import type { Stage } from "./stage";
 import { unproven } from "./unproven";
 
 const STEP_MS = 30_000;
 
 const dataDir = mkdtempSync(join(tmpdir(), "astraforge-browser-"));
-let server = await start(dataDir);
+const script = writeScript(dataDir);
+let server = await start(dataDir, 0, ["--script", script]);
 const port = Number(new URL(server.url).port);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -40,24 +44,24 @@ const page = await context.newPage();
 page.setDefaultTimeout(STEP_MS);
 watch(page, server.url);
 
-const stage = {
+const stage: Stage = {
   page,
   url: server.url,
   password: server.password ?? "",
-  /** As when the machine dies; `script` is what the model says from then on. */
   kill: () => server.kill(),
-  restart: async (script?: string) => {
+  restart: async (with_ = script) => {
     await server.kill();
-    server = await start(dataDir, port, script ? ["--script", script] : []);
+    server = await start(dataDir, port, with_ ? ["--script", with_] : []);
   },
-  dataDir,
 };
-export type Stage = typeof stage;
 
 try {
+  await unproven(stage);
+  await stage.restart(null);
   await proven(stage);
   await settings(stage);
-  await unproven(stage);
+  await stage.restart();
+  await longLog(stage);
   await check("no page raised an error, broke its own policy or asked for what is not there", async () =>
     noFaults(),
   );

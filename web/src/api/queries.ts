@@ -11,7 +11,10 @@ const QUIET_MS = 20_000;
 
 export const queryClient = new QueryClient({
   defaultOptions: {
+    // The server may be this very machine, which a browser that is "offline" reaches as well.
+    mutations: { networkMode: "always" },
     queries: {
+      networkMode: "always",
       staleTime: 1_000,
       retry: (count, error) => !(isProblem(error) && error.status >= 400 && error.status < 500) && count < 2,
     },

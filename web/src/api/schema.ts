@@ -1400,6 +1400,7 @@ export interface components {
             number: number;
             title: string;
             subtitle?: string | null;
+            /** @description Of an incident or a run its state; of a merge request `merged`, `closed`, `overridden`, or its verdict. */
             state: string;
             at: components["schemas"]["Stamp"];
             /** @description The page in the web app. */

@@ -1,4 +1,4 @@
-import { createContext, useContext } from "react";
+import { createContext, useContext, useEffect } from "react";
 import type { Role, User } from "../api/types";
 
 export interface WorkspaceChoice {
@@ -16,4 +16,13 @@ export function useWorkspace(): WorkspaceChoice {
   const choice = useContext(WorkspaceContext);
   if (!choice) throw new Error("useWorkspace is called outside the shell");
   return choice;
+}
+
+/** A link may lead to another workspace of mine: what surrounds the thing follows it there. */
+export function useWorkspaceOf({ workspace_uid: of }: { workspace_uid: string }): void {
+  const { uid, user, choose } = useWorkspace();
+  const isMine = user.workspaces.some((each) => each.uid === of);
+  useEffect(() => {
+    if (isMine && of !== uid) choose(of);
+  }, [isMine, of, uid, choose]);
 }

@@ -16,6 +16,11 @@ export function Inline({ text }: { text: string }) {
   );
 }
 
+/** The server's words begin small, since they also follow others; by themselves they are a sentence. */
+export function Sentence({ text }: { text: string }) {
+  return <Inline text={text.slice(0, 1).toUpperCase() + text.slice(1)} />;
+}
+
 /** Lets a long identifier or path break where a reader would break it. */
 export function breakable(text: string) {
   const parts = text.split(/(?<=[_/.:])/);

@@ -3,6 +3,7 @@
 import { Button } from "@mantine/core";
 import type { ReactNode } from "react";
 import { isProblem } from "../api/problem";
+import { Sentence } from "./inline";
 import css from "./note.module.css";
 import { StateIcon } from "./state-icon";
 
@@ -12,7 +13,9 @@ export function ErrorNote({ error, retry }: { error: unknown; retry?: () => void
   return (
     <div className={css.note} role="alert">
       <StateIcon state="broken" />
-      <p className={css.text}>{text}</p>
+      <p className={css.text}>
+        <Sentence text={text} />
+      </p>
       {retry && (
         <Button size="xs" onClick={retry}>
           Retry
@@ -36,7 +39,7 @@ export function FailureLine({ error }: { error: unknown }) {
   if (!error) return null;
   return (
     <p className={css.failure} role="alert">
-      {error instanceof Error ? error.message : String(error)}
+      <Sentence text={error instanceof Error ? error.message : String(error)} />
     </p>
   );
 }

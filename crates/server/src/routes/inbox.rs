@@ -4,7 +4,8 @@ use crate::routes::runs::{self, RunSummary};
 use crate::{AppState, Json, Query, Reply, Stamp};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::evidence::TestRow;
+use domain::evidence::{TestRow, Verdict};
+use domain::merge_request::MergeRequestStatus;
 use domain::{Error, IncidentId};
 use engine::accounts::Caller;
 use engine::inbox::{self, Item};
@@ -36,6 +37,7 @@ pub struct InboxItem {
     pub number: i64,
     pub title: String,
     pub subtitle: Option<String>,
+    /// Of an incident or a run its state; of a merge request `merged`, `closed`, `overridden`, or its verdict.
     pub state: String,
     pub at: Stamp,
     /// The page in the web app.
@@ -136,17 +138,18 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
             let tests = outcomes(whole.run.as_ref().map_or(&[], |run| &run.record.tests));
             let broken =
                 whole.run.as_ref().and_then(|run| run.record.rules.iter().find(|r| r.state == domain::evidence::RuleState::Broken));
+            let state = match merge_request.status {
+                MergeRequestStatus::Merged | MergeRequestStatus::Closed => merge_request.status.word().to_lowercase(),
+                _ if merge_request.is_ready() && merge_request.verdict != Verdict::Proven => "overridden".to_string(),
+                _ => merge_request.verdict.word().to_string(),
+            };
             InboxItem {
                 kind: "merge_request",
                 id: merge_request.id.to_string(),
                 number: merge_request.number,
                 title: merge_request.title,
                 subtitle: broken.map(|rule| rule.detail.clone()),
-                state: if merge_request.status.word() == "OPEN" {
-                    merge_request.verdict.word().to_string()
-                } else {
-                    merge_request.status.word().to_lowercase()
-                },
+                state,
                 at,
                 href: format!("/merge-requests/{}", merge_request.id),
                 run: None,

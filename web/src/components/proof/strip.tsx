@@ -43,7 +43,7 @@ interface Props {
   wide?: boolean;
   /** Without rules and signature, where only the rows matter. */
   brief?: boolean;
-  /** False where the page tells elsewhere what would mend a broken rule. */
+  /** False where the page tells elsewhere what is broken and what would mend it. */
   mend?: boolean;
   bundleName?: string;
 }
@@ -218,9 +218,15 @@ function Rules({ rules, mutants, mend }: { rules: Rule[]; mutants: Mutant[]; men
               label={rule.state.replaceAll("_", " ")}
             />
             <div className={css.sentence}>
-              <Inline text={ruleSentence(rule)} />
-              {rule.state === "broken" && <span className={css.meta}> · {ruleName(rule.rule)}</span>}
-              {rule.file && (
+              {rule.state === "broken" && !mend ? (
+                `${ruleName(rule.rule)} does not hold`
+              ) : (
+                <>
+                  <Inline text={ruleSentence(rule)} />
+                  {rule.state === "broken" && <span className={css.meta}> · {ruleName(rule.rule)}</span>}
+                </>
+              )}
+              {mend && rule.file && (
                 <code className={css.place}>
                   {breakable(rule.line ? `${rule.file}:${rule.line}` : rule.file)}
                 </code>

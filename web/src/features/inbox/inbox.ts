@@ -1,6 +1,6 @@
 // What the inbox says about itself, in words. Pure.
 
-import type { Inbox, InboxItem, IncidentState, MergeRequestStatus } from "../../api/types";
+import type { Inbox, InboxItem, IncidentState } from "../../api/types";
 import { plural } from "../../components/format";
 import { runSaid, type Said } from "../../components/states";
 
@@ -33,6 +33,7 @@ export function subline(inbox: Inbox): string {
 const WORDS: Record<string, Said> = {
   proven: { state: "proven", word: "Proven" },
   unproven: { state: "unproven", word: "Unproven" },
+  overridden: { state: "unproven", word: "Overridden" },
   not_applicable: { state: "unverified", word: "Proof not applicable" },
   ...({
     open: { state: "broken", word: "Broken" },
@@ -42,12 +43,8 @@ const WORDS: Record<string, Said> = {
     regressed: { state: "broken", word: "Broken again" },
     ignored: { state: "unverified", word: "Ignored" },
   } satisfies Record<IncidentState, Said>),
-  ...({
-    OPEN: { state: "proven", word: "Open" },
-    DRAFT: { state: "unproven", word: "Draft" },
-    MERGED: { state: "done", word: "Merged" },
-    CLOSED: { state: "unverified", word: "Closed" },
-  } satisfies Record<MergeRequestStatus, Said>),
+  merged: { state: "done", word: "Merged" },
+  closed: { state: "unverified", word: "Closed" },
 };
 
 /** `Run 318`, `!57`, or `CHECKOUT-41`. */
@@ -60,7 +57,7 @@ export function itemName(item: InboxItem): string {
 export function itemSaid(item: InboxItem): Said {
   if (item.kind === "run" && item.run) return runSaid(item.run);
   if (item.run?.status === "running" || item.run?.status === "queued") return runSaid(item.run);
-  const known = WORDS[item.state] ?? WORDS[item.state.toUpperCase()];
+  const known = WORDS[item.state];
   if (known) return known;
   if (item.run) return runSaid(item.run);
   return { state: "waiting", word: item.state.replaceAll("_", " ") };

@@ -8,11 +8,12 @@ import { api, ask } from "../../api/client";
 import { incidentQuery, keys, runMoves, runQuery } from "../../api/queries";
 import type { IncidentDetail, RunDetail } from "../../api/types";
 import { useNarrow } from "../../app/media";
+import { useWorkspaceOf } from "../../app/workspace";
 import { ConfirmButton } from "../../components/confirm-button";
 import { type DiffFile, parseDiff } from "../../components/diff/parse";
 import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
-import { Inline } from "../../components/inline";
+import { Inline, Sentence } from "../../components/inline";
 import { ErrorNote, FailureLine } from "../../components/note";
 import { Facts, Page, PageHead } from "../../components/page";
 import { ProofStrip } from "../../components/proof/strip";
@@ -64,6 +65,7 @@ export default function IncidentPage() {
 }
 
 function LoadedIncident({ incident }: { incident: IncidentDetail }) {
+  useWorkspaceOf(incident);
   const narrow = useNarrow();
   const run = useQuery({ ...runQuery(incident.run?.id ?? ""), enabled: incident.run !== null });
   const files = useMemo(() => parseDiff(run.data?.diff ?? ""), [run.data?.diff]);
@@ -217,7 +219,7 @@ function FourAnswers({
         short="You"
         answer={said.you}
         link={
-          incident.run?.merge_request_id && !runMoves(incident.run)
+          incident.run?.merge_request_id && said.you.said?.state === "needs_you"
             ? { to: "/merge-requests/$id", id: incident.run.merge_request_id }
             : undefined
         }
@@ -303,7 +305,9 @@ function RunPart({
     return (
       <section className={css.section} aria-label="Run">
         <h2>No run</h2>
-        <p className={css.muted}>{incident.no_run_reason ?? "One starts shortly."}</p>
+        <p className={css.muted}>
+          <Sentence text={incident.no_run_reason ?? "One starts shortly."} />
+        </p>
         <div>
           <Button variant="filled" onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
             {incident.no_run_reason ? "Run anyway" : "Run now"}

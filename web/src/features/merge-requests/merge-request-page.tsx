@@ -5,6 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { type ReactNode, useState } from "react";
 import type { MergeRequest } from "../../api/types";
 import { useNarrow } from "../../app/media";
+import { useWorkspaceOf } from "../../app/workspace";
 import { Counts } from "../../components/diff/counts";
 import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
@@ -51,6 +52,7 @@ interface Props {
 }
 
 function LoadedMergeRequest({ mr, acts }: Props) {
+  useWorkspaceOf(mr);
   const narrow = useNarrow();
   const [overriding, setOverriding] = useState(false);
   const actions = <TopActions mr={mr} acts={acts} />;
@@ -149,11 +151,9 @@ function Head({ mr }: { mr: MergeRequest }) {
       <Facts>
         <span className={css.said} data-state={said.state}>
           {said.word}
-          {mr.verdict === "unproven" && broken && isOpen(mr) ? (
-            <>
-              : <Inline text={ruleSentence(broken)} />
-            </>
-          ) : null}
+          {mr.verdict === "unproven" && broken && isOpen(mr)
+            ? `: ${ruleName(broken.rule).toLowerCase()}`
+            : null}
         </span>
         {mr.override && (
           <StateWord state="needs_you">

@@ -33,12 +33,9 @@ export function ActivityView({ events, moving }: { events: RunEvent[]; moving: b
     <div className={css.activity}>
       {groups.map((group, index) => {
         const open = folds[group.key] ?? opensByItself(group, index, newest, groups.length);
+        const name = `${group.step ? stepLabel(group.step) : "Start"}${group.attempt > 1 ? `, attempt ${group.attempt}` : ""}`;
         return (
-          <section
-            key={group.key}
-            className={css.group}
-            aria-label={group.step ? stepLabel(group.step) : "Before the first step"}
-          >
+          <section key={group.key} className={css.group} aria-label={name}>
             <button
               type="button"
               className={css.groupHead}
@@ -46,7 +43,7 @@ export function ActivityView({ events, moving }: { events: RunEvent[]; moving: b
               onClick={() => setFolds((now) => ({ ...now, [group.key]: !open }))}
             >
               <Glyph name={open ? "down" : "right"} />
-              <span className={css.groupName}>{group.step ? stepLabel(group.step) : "Start"}</span>
+              <span className={css.groupName}>{name}</span>
               <span className={css.groupSummary}>{group.summary && <Inline text={group.summary} />}</span>
               <span className={css.groupCount}>{plural(group.items.length, "event")}</span>
             </button>

@@ -35,6 +35,8 @@ export type Item = { key: string; at: string | null } & (
 export interface Group {
   key: string;
   step: StepName | null;
+  /** Which attempt at the step it is, from 1. */
+  attempt: number;
   state: StepState | null;
   summary: string | null;
   items: Item[];
@@ -60,6 +62,7 @@ export function foldActivity(events: readonly RunEvent[]): Group[] {
     const next: Group = {
       key: `${step ?? "start"}-${groups.length}`,
       step,
+      attempt: 1 + groups.filter((each) => each.step === step).length,
       state: null,
       summary: null,
       items: [],

@@ -73,6 +73,35 @@ test("proving again clears the dots of the attempt before", () => {
   expect(next.tests[0]).toMatchObject({ base: [], patch: [] });
 });
 
+test("an answer in the middle of the proof takes nothing away that was found before it", () => {
+  const list = events(
+    { type: "step", step: "prove", state: "working" },
+    { type: "rule", rule: "red", state: "holds" },
+    { type: "test_result", side: "base", repeat: 1, test: "t.py::a", outcome: "failed" },
+    { type: "rule", rule: "green", state: "holds" },
+  );
+  const answered = (seq: number) => ({ ...run, events: [{ ...run.events[0], seq }] }) as RunDetail;
+  for (const seq of [5, 7, 9]) {
+    const next = bringForward(answered(seq), list);
+    expect(next.rules.map((rule) => [rule.rule, rule.state])).toEqual([
+      ["red", "holds"],
+      ["green", "holds"],
+    ]);
+    expect(next.tests).toMatchObject([{ name: "a", base: [{ outcome: "failed" }] }]);
+  }
+});
+
+test("once the proof is over the server's own record counts", () => {
+  const list = events(
+    { type: "step", step: "prove", state: "working" },
+    { type: "rule", rule: "red", state: "broken" },
+    { type: "step", step: "prove", state: "done" },
+    { type: "step", step: "propose", state: "working" },
+  );
+  const answered = { ...run, events: [{ ...run.events[0], seq: 8 }] } as RunDetail;
+  expect(bringForward(answered, list).rules).toBe(answered.rules);
+});
+
 test("a run that ended is as the server tells it", () => {
   const ended = { ...run, status: "completed" } as RunDetail;
   expect(bringForward(ended, events({ type: "step", step: "prove", state: "working" }))).toBe(ended);
@@ -83,5 +112,9 @@ test("only a failure of the run ends it", () => {
   expect(bringForward(run, events({ type: "error", stage: "failed", message: "no" }))).toMatchObject({
     status: "failed",
     error: "no",
+    steps: [
+      { name: "patch", state: "failed" },
+      { name: "prove", state: "waiting" },
+    ],
   });
 });

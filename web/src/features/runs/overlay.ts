@@ -1,6 +1,6 @@
 // A run as the server last told it, brought forward by the events that came since. Pure.
 
-import type { ProofTest, RunDetail, RunEvent, Step, Usage } from "../../api/types";
+import type { ProofTest, Rule, RunDetail, RunEvent, Step, StepState, Usage } from "../../api/types";
 
 const NO_USAGE: Usage = {
   calls: 0,
@@ -15,12 +15,41 @@ export function bringForward(run: RunDetail, events: readonly RunEvent[]): RunDe
   // What has ended is as the server tells it; only a run under way can be ahead of the last answer.
   if (run.status !== "queued" && run.status !== "running") return run;
   const isNew = newerThan(run);
+  const own = events.filter((event) => event.run_id === run.id && event.type !== "log");
   let next: RunDetail | null = null;
-  for (const event of events) {
-    if (event.run_id !== run.id || event.type === "log" || !isNew(event)) continue;
-    next = apply(next ?? { ...run }, event);
+  for (const event of own) if (isNew(event)) next = apply(next ?? { ...run }, event);
+  return withProof(next ?? run, own, isNew);
+}
+
+/**
+ * What the runner found so far. The server writes it down when the proof is over; until then its answers know less than
+ * the events, however old those are.
+ */
+function withProof(
+  run: RunDetail,
+  events: readonly RunEvent[],
+  isNew: (event: RunEvent) => boolean,
+): RunDetail {
+  const began = events.findLastIndex((event) => ofProve(event) === "working");
+  const isWrittenDown = events.slice(began + 1).some((event) => ofProve(event) !== null && !isNew(event));
+  if (began < 0 || isWrittenDown) return run;
+  const found = new Map(run.rules.map((rule): [string, Rule] => [rule.rule, { ...rule, state: "waiting" }]));
+  const tests = new Map(run.tests.map((test) => [test.id, { ...test, base: [], patch: [] } as ProofTest]));
+  for (const event of events.slice(began)) {
+    if (event.type === "rule") {
+      const known = found.get(event.rule);
+      found.set(event.rule, {
+        ...known,
+        rule: event.rule,
+        state: event.state,
+        detail: event.detail ?? known?.detail ?? null,
+      });
+    } else if (event.type === "test_result") {
+      const known = tests.get(event.test) ?? unseen(event.test);
+      tests.set(event.test, { ...known, [event.side]: [...known[event.side], { outcome: event.outcome }] });
+    }
   }
-  return next ?? run;
+  return { ...run, rules: [...found.values()], tests: [...tests.values()] };
 }
 
 /** Tells events that came after the server's answer from those the answer includes. */
@@ -37,10 +66,6 @@ function apply(run: RunDetail, event: RunEvent): RunDetail {
       if (event.state === "working") {
         run.step = event.step;
         run.status = "running";
-        if (event.step === "prove") {
-          run.tests = run.tests.map((test) => ({ ...test, base: [], patch: [] }));
-          run.rules = run.rules.map((rule) => ({ ...rule, state: "waiting" as const }));
-        }
       }
       run.live_line = null;
       return run;
@@ -52,24 +77,6 @@ function apply(run: RunDetail, event: RunEvent): RunDetail {
     case "command_finished":
       run.live_line = null;
       return run;
-    case "rule":
-      run.rules = [
-        ...run.rules.filter((rule) => rule.rule !== event.rule),
-        {
-          ...(run.rules.find((rule) => rule.rule === event.rule) ?? { rule: event.rule }),
-          state: event.state,
-          detail: event.detail ?? run.rules.find((rule) => rule.rule === event.rule)?.detail ?? null,
-        },
-      ];
-      return run;
-    case "test_result": {
-      const found = run.tests.find((test) => test.id === event.test) ?? unseen(event.test);
-      const changed = { ...found, [event.side]: [...found[event.side], { outcome: event.outcome }] };
-      run.tests = run.tests.some((test) => test.id === event.test)
-        ? run.tests.map((test) => (test.id === event.test ? changed : test))
-        : [...run.tests, changed];
-      return run;
-    }
     case "verdict":
       run.verdict = event.verdict;
       return run;
@@ -92,6 +99,9 @@ function apply(run: RunDetail, event: RunEvent): RunDetail {
       if (event.stage === "failed") {
         run.status = "failed";
         run.error = event.message;
+        run.steps = run.steps.map((step) =>
+          step.state === "working" ? { ...step, state: "failed", finished_at: at } : step,
+        );
         run.finished_at = at;
         run.live_line = null;
       }
@@ -104,6 +114,10 @@ function apply(run: RunDetail, event: RunEvent): RunDetail {
     default:
       return run;
   }
+}
+
+function ofProve(event: RunEvent): StepState | null {
+  return event.type === "step" && event.step === "prove" ? event.state : null;
 }
 
 /** True for an event after which the server knows more than the event says. */

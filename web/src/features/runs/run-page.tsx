@@ -9,6 +9,7 @@ import { keys, mergeRequestQuery } from "../../api/queries";
 import type { MergeRequestStatus, RunDetail, RunEvent, StepName } from "../../api/types";
 import { useCommands } from "../../app/commands";
 import { useNarrow, useWide } from "../../app/media";
+import { useWorkspaceOf } from "../../app/workspace";
 import { Terminal } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
 import { DiffView } from "../../components/diff/diff-view";
@@ -56,6 +57,7 @@ export default function RunPage() {
 }
 
 function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
+  useWorkspaceOf(run);
   const narrow = useNarrow();
   const wide = useWide();
   const search = useSearch({ from: "/shell/runs/$id" });
@@ -79,7 +81,8 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   );
   const files = useMemo(() => parseDiff(run.diff), [run.diff]);
   const tabs = useTabs(live.events.length, files, { proof: narrow || !wide, steps: narrow });
-  const tab = tabs.find((each) => each.id === search.tab)?.id ?? (narrow ? "proof" : "activity");
+  const [first] = useState(() => (proofHasBegun(run) ? "proof" : "activity"));
+  const tab = tabs.find((each) => each.id === search.tab)?.id ?? (narrow ? first : "activity");
   const setTab = (next: TabId) => void navigate({ to: ".", search: { tab: next }, replace: true });
 
   useCommands([
@@ -104,10 +107,16 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       }
       parent={PARENT}
       panes
-      streamLostAt={live.moving && live.stream.state === "broken" ? live.stream.lastFrameAt : null}
+      streamLostAt={
+        live.moving && live.stream.state === "broken"
+          ? (live.stream.lastFrameAt ?? lastEventAt(live.events))
+          : null
+      }
       actions={
         <>
-          {run.merge_request_id && <MergeRequestLink id={run.merge_request_id} decided={decided} />}
+          {run.merge_request_id && (
+            <MergeRequestLink id={run.merge_request_id} primary={!decided && !live.moving} />
+          )}
           {live.moving && (
             <Button onClick={() => acts.cancel.mutate()} loading={acts.cancel.isPending}>
               Cancel run
@@ -129,7 +138,8 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
       ) : null}
       <div className={css.columns}>
         {!narrow && (
-          <aside className={css.railColumn} aria-label="Steps of the run">
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a column that scrolls must be reachable by keyboard.
+          <aside className={css.railColumn} aria-label="Steps of the run" tabIndex={0}>
             {rail}
           </aside>
         )}
@@ -140,7 +150,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
             growth={live.events}
             following={live.moving && (tab === "activity" || tab === "log")}
             className={css.pane}
-            tabIndex={-1}
+            tabIndex={0}
             {...panelProps(tab)}
           >
             <Pane tab={tab} run={run} live={live} files={files} rail={rail} />
@@ -158,7 +168,8 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
           )}
         </div>
         {wide && !narrow && (
-          <aside className={css.factsColumn} aria-label="Proof and facts">
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a column that scrolls must be reachable by keyboard.
+          <aside className={css.factsColumn} aria-label="Proof and facts" tabIndex={0}>
             <ProofPane run={run} />
             <RunFacts run={run} />
           </aside>
@@ -207,6 +218,11 @@ function Pane({
 
 function RunFactsUnlessNarrow({ run }: { run: RunDetail }) {
   return useNarrow() ? null : <RunFacts run={run} />;
+}
+
+/** Before that a phone's first screen is what the agent does. */
+function proofHasBegun(run: RunDetail): boolean {
+  return run.verdict !== null || run.tests.length > 0 || run.step === "prove";
 }
 
 function ProofPane({ run }: { run: RunDetail }) {
@@ -336,7 +352,9 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
       )}
       {narrow && <StepsBar steps={run.steps} />}
       {narrow && moving && run.live_line && <LiveLine run={run} />}
-      {narrow && run.merge_request_id && <MergeRequestLink id={run.merge_request_id} decided={decided} />}
+      {narrow && !moving && run.merge_request_id && (
+        <MergeRequestLink id={run.merge_request_id} primary={!decided} />
+      )}
     </PageHead>
   );
 }
@@ -348,13 +366,13 @@ function yourPart(run: RunDetail, moving: boolean, decided: boolean): string {
   return "nothing to do";
 }
 
-function MergeRequestLink({ id, decided }: { id: string; decided: boolean }) {
+function MergeRequestLink({ id, primary }: { id: string; primary: boolean }) {
   return (
     <Button
       component={Link}
       to="/merge-requests/$id"
       params={{ id } as never}
-      variant={decided ? "default" : "filled"}
+      variant={primary ? "filled" : "default"}
     >
       Open merge request
     </Button>

@@ -17,7 +17,7 @@ import table from "../../components/table.module.css";
 import { clock, duration } from "../../components/time/format";
 import { Ago } from "../../components/time/now";
 import { Fact } from "../runs/facts";
-import { sandboxName } from "./sandbox-name";
+import { limits, sandboxName } from "./session";
 
 export function SandboxDrawer({ session, onClose }: { session: SandboxSession; onClose: () => void }) {
   const queries = useQueryClient();
@@ -48,9 +48,7 @@ export function SandboxDrawer({ session, onClose }: { session: SandboxSession; o
         <CopyLine text={session.id} label="Copy the id" />
         <dl className={table.facts}>
           <Fact name="Kind">{session.mode}</Fact>
-          <Fact name="Limits">
-            {session.cpu} cores, {session.memory} memory, {session.ephemeral_storage} storage
-          </Fact>
+          <Fact name="Limits">{limits(session)}</Fact>
           <Fact name="Used">
             {duration(session.cpu_seconds * 1_000)} of a core, {bytes(session.storage_bytes)} stored
           </Fact>

@@ -12,7 +12,7 @@ import { sandboxSaid } from "../../components/states";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
 import { SandboxDrawer } from "./sandbox-drawer";
-import { sandboxName } from "./sandbox-name";
+import { limits, sandboxName } from "./session";
 
 export default function SandboxesPage() {
   const { uid } = useWorkspace();
@@ -52,7 +52,7 @@ export default function SandboxesPage() {
         {
           name: "Limits",
           wide: true,
-          cell: (session) => `${session.cpu} cores, ${session.memory} memory`,
+          cell: limits,
         },
         {
           name: "Last used",
