@@ -165,23 +165,3 @@ async fn rust_with_a_dependency() {
 async fn generic() {
     check(suite("A command with JUnit XML", include_str!("proof_cases/generic.yml"), |_| None).await);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn zz_debug() {
-    let Ok(line) = std::env::var("ZZ") else { return };
-    let layer = layers::npm(Some(&std::env::var("ZZL").unwrap())).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let provisioner = sandbox::testkit::local(dir.path(), None).unwrap();
-    let mut spec = sandbox::testkit::spec("0197b3a0-0000-7000-8000-000000000001".parse().unwrap(), domain::sandbox::Workspace::Scratch);
-    spec.mounts.push(domain::sandbox::Mount {
-        source: layer.path.join("node/node_modules"),
-        target: "/node_modules".into(),
-        mode: domain::sandbox::MountMode::CopyOnWrite,
-    });
-    spec.env = layer.env;
-    use domain::sandbox::Provisioner;
-    let place = provisioner.create(spec).await.unwrap();
-    let out = place.exec(domain::sandbox::Command::shell(&line)).await.unwrap();
-    println!("{}", out.text());
-    place.terminate().await.unwrap();
-}
