@@ -1,7 +1,7 @@
 //! Which file of a JavaScript project is what, and how its layer is built.
 
+use super::packages::{Install, install};
 use crate::harnesses::files::{forbidden, is_below, name};
-use domain::egress::HostPort;
 use domain::harness::{FileClass, SetUp};
 use serde_json::Value;
 use sha2::Digest;
@@ -74,18 +74,10 @@ pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option
     let needs = ["dependencies", "devDependencies", "optionalDependencies"]
         .iter()
         .any(|k| manifest.get(*k).and_then(Value::as_object).is_some_and(|m| !m.is_empty()));
-    let lock = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock"].into_iter().find(|f| has(f));
-    let install = match lock {
-        Some("package-lock.json" | "npm-shrinkwrap.json") => "npm ci --ignore-scripts --no-audit --no-fund",
-        _ => "npm install --ignore-scripts --no-audit --no-fund --no-package-lock",
-    };
-    let mut lock_files = vec!["package.json".to_string()];
-    lock_files.extend(lock.map(str::to_string));
-    let copied = lock.map(|l| format!(" {l}")).unwrap_or_default();
+    let Install { files: lock_files, line, registries } = install(files, read, &manifest);
     let mut commands = vec!["mkdir -p /layer/node/node_modules".to_string()];
     if needs {
-        // The project's own scripts don't run: they belong to strangers.
-        commands.push(format!("cp package.json{copied} /layer/node/ && cd /layer/node && {install}"));
+        commands.push(format!("cp {} /layer/node/ && cd /layer/node && {line}", lock_files.join(" ")));
     }
     let mut digest = sha2::Sha256::new();
     for part in lock_files.iter().map(|f| read(f).unwrap_or_default()).chain(commands.iter().cloned()) {
@@ -100,7 +92,7 @@ pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option
         env: BTreeMap::from([("NODE_PATH".to_string(), "/node_modules".to_string())]),
         // Every folder of the sandbox finds packages at its root.
         mounts: vec![("node/node_modules".to_string(), "/node_modules".to_string())],
-        registries: vec![HostPort { host: "registry.npmjs.org".to_string(), port: 443 }],
+        registries,
     })
 }
 

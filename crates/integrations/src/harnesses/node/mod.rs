@@ -2,6 +2,7 @@
 
 mod files;
 mod mutants;
+mod packages;
 mod sleeve;
 mod tests_of;
 

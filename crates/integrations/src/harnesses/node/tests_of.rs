@@ -121,20 +121,104 @@ fn wild(name: &str) -> String {
     if out.contains('…') { out } else { format!("{out}…") }
 }
 
+/// The kinds of checks that a test makes, by the last word of each.
 fn checks(source: &Source<'_>, call: Node<'_>) -> Vec<String> {
+    let given = checkers(source);
     let mut checks = Vec::new();
-    for node in below(call).into_iter().filter(|n| n.kind() == "call_expression") {
-        let Some(function) = node.child_by_field_name("function") else { continue };
-        let text = source.of(function);
+    for node in below(call) {
+        let chain = match node.kind() {
+            "call_expression" => node.child_by_field_name("function"),
+            // `expect(a).to.be.true` is a check without a call.
+            "expression_statement" => named(node).into_iter().find(|n| n.kind() == "member_expression"),
+            _ => None,
+        };
+        let Some(text) = chain.map(|c| source.of(c)) else { continue };
         let last = text.rsplit('.').next().unwrap_or(text);
-        if text.starts_with("assert") || text.starts_with("t.assert") {
+        let first = text.split(['.', '(']).next().unwrap_or(text);
+        let is_own = given.iter().find(|(local, _)| local == first);
+        if let Some((_, name)) = is_own.filter(|(_, name)| !matches!(name.as_str(), "expect" | "should")) {
+            checks.push(if first == text { name.clone() } else { last.to_string() });
+        } else if first == "assert" || text.starts_with("t.assert") {
             checks.push(last.to_string());
-        } else if text.contains("expect(") && (last.starts_with("to") || last.starts_with("be") || last == "equal") {
-            let not = if text.contains(".not.") { "not " } else { "" };
-            checks.push(format!("{not}{last}"));
+        } else if (text.contains("expect(") || text.contains(".should.")) && !text.ends_with("expect") {
+            let is_chain = node.kind() == "expression_statement";
+            if is_chain || last.starts_with("to") || last.starts_with("be") || CHAI.contains(&last) {
+                let not = if text.contains(".not.") { "not " } else { "" };
+                checks.push(format!("{not}{last}"));
+            }
         }
     }
     checks
+}
+
+/// The last words of chai's checks that are calls.
+const CHAI: &[&str] = &[
+    "equal",
+    "equals",
+    "eq",
+    "eql",
+    "eqls",
+    "above",
+    "below",
+    "least",
+    "most",
+    "within",
+    "instanceof",
+    "instanceOf",
+    "property",
+    "include",
+    "includes",
+    "contain",
+    "match",
+    "matches",
+    "string",
+    "keys",
+    "throw",
+    "throws",
+    "satisfy",
+    "closeTo",
+    "members",
+    "oneOf",
+    "lengthOf",
+    "a",
+    "an",
+    "fulfilled",
+    "rejected",
+    "rejectedWith",
+];
+
+/// What the file takes from an assertion module: the name here and the name there.
+fn checkers(source: &Source<'_>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for node in source.nodes() {
+        let (module, names) = match node.kind() {
+            "import_statement" => (node.child_by_field_name("source"), Some(node)),
+            "variable_declarator" => {
+                let value = node.child_by_field_name("value").filter(|v| source.of(*v).starts_with("require("));
+                (value.and_then(|v| below(v).into_iter().find(|n| n.kind() == "string")), node.child_by_field_name("name"))
+            }
+            _ => continue,
+        };
+        let module = module.map(|m| source.of(m).trim_matches(['"', '\'']).trim_start_matches("node:")).unwrap_or_default();
+        if !matches!(module, "assert" | "assert/strict" | "chai" | "power-assert") {
+            continue;
+        }
+        for inner in names.map(below).unwrap_or_default() {
+            let of = |field: &str| inner.child_by_field_name(field).map(|n| source.of(n).to_string());
+            match inner.kind() {
+                "import_specifier" => found.extend(of("name").map(|name| (of("alias").unwrap_or(name.clone()), name))),
+                "pair_pattern" => found.extend(of("key").and_then(|key| Some((of("value")?, key)))),
+                "shorthand_property_identifier_pattern" => found.push((source.of(inner).to_string(), source.of(inner).to_string())),
+                "identifier"
+                    if inner.parent().is_none_or(|p| matches!(p.kind(), "import_clause" | "namespace_import" | "variable_declarator")) =>
+                {
+                    found.push((source.of(inner).to_string(), "ok".to_string()));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -156,5 +240,20 @@ mod tests {
             ]
         );
         assert_eq!((found[0].checks.clone(), found[2].checks.clone()), (vec!["equal".to_string()], vec!["toBe".to_string()]));
+    }
+
+    #[test]
+    fn checks_are_known_under_any_name() {
+        let of = |text: &str| declared("a.test.js", text).remove(0).checks;
+        assert_eq!(
+            of("import { equal as same, ok } from 'node:assert/strict';\nit('a', () => { same(f(), 1); ok(g()); });\n"),
+            ["equal", "ok"]
+        );
+        assert_eq!(of("const { strictEqual } = require('assert');\nit('a', () => { strictEqual(f(), 1); });\n"), ["strictEqual"]);
+        assert_eq!(of("import a from 'assert';\nit('a', () => { a(f()); a.equal(f(), 1); });\n"), ["equal", "ok"]);
+        assert_eq!(
+            of("const { expect } = require('chai');\nit('a', () => { expect(f()).to.be.true; expect(f()).to.have.lengthOf(2); });\n"),
+            ["lengthOf", "true"]
+        );
     }
 }
