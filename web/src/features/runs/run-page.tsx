@@ -81,7 +81,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   );
   const files = useMemo(() => parseDiff(run.diff), [run.diff]);
   const tabs = useTabs(live.events.length, files, { proof: narrow || !wide, steps: narrow });
-  const [first] = useState(() => (proofHasBegun(run) ? "proof" : "activity"));
+  const [first] = useState<TabId>(() => (proofHasBegun(run) ? "proof" : "activity"));
   const tab = tabs.find((each) => each.id === search.tab)?.id ?? (narrow ? first : "activity");
   const setTab = (next: TabId) => void navigate({ to: ".", search: { tab: next }, replace: true });
 
