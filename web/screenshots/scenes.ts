@@ -39,6 +39,10 @@ export const everywhere: Record<string, Answer> = {
   "/api/repository-links/": story.repositoryLinks,
   "/api/alert-sources/": story.alertSources,
   "/api/api-keys/": story.apiKeys,
+  "/api/executors/": story.executors,
+  "/api/sandbox/sessions/": story.sessions,
+  "/api/workspaces/72e5ce398a10/members/": story.members,
+  "/api/workspaces/72e5ce398a10/usage/": story.usage,
 };
 
 const nothing = {
@@ -49,6 +53,7 @@ const nothing = {
   "/api/repository-links/": [],
   "/api/alert-sources/": [],
   "/api/api-keys/": [],
+  "/api/sandbox/sessions/": [],
 };
 
 const signedOut = { "/api/auth/me/": problem(403, "Sign in first.", "unauthenticated") };
@@ -93,6 +98,7 @@ export const scenes: Scene[] = [
         "The database is locked by a backup. It answers again when the backup ends.",
       ),
     },
+    act: (page) => page.getByRole("alert").waitFor(),
   },
   {
     name: "palette",
@@ -197,6 +203,10 @@ export const scenes: Scene[] = [
   { name: "alert-sources", path: "/alert-sources" },
   { name: "alert-sources-new", path: "/alert-sources?new=true" },
   { name: "alert-source", path: "/alert-sources", act: click("checkout") },
+  { name: "sandboxes", path: "/sandboxes" },
+  { name: "sandbox", path: "/sandboxes", act: click("notebook") },
+  { name: "workspace", path: "/workspace" },
+  { name: "workspace-member-new", path: "/workspace?new=true" },
   { name: "api-keys", path: "/api-keys" },
   {
     name: "api-key-once",
