@@ -51,9 +51,17 @@ pub async fn create(engine: &Engine, user: UserId, new: NewSession) -> Result<(L
         return Ok((get(engine, user, id).await?, false));
     }
     refuse_snapshot(&new)?;
-    let id = insert(engine, user, new, checked).await?;
+    let wanted = new.id;
+    let (id, is_new) = match insert(engine, user, new, checked).await {
+        Ok(id) => (id, true),
+        // Somebody asked for the same id in the same moment and was first.
+        Err(error) => match wanted {
+            Some(id) if error.kind == Kind::Conflict => (existing(engine, user, id).await?.ok_or(error)?.id, false),
+            _ => return Err(error),
+        },
+    };
     places::ensure(engine, id).await?;
-    Ok((get(engine, user, id).await?, true))
+    Ok((get(engine, user, id).await?, is_new))
 }
 
 /// Newest first, ended ones too, of every workspace the user is in.

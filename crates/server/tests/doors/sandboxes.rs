@@ -107,6 +107,21 @@ async fn a_session_runs_commands_and_keeps_files() {
 }
 
 #[tokio::test]
+async fn one_id_asked_for_by_many_at_once_is_one_session() {
+    let house = House::new().await;
+    let ada = house.person("ada").await;
+    let id = "0193a5a0-0000-7000-8000-000000000001";
+    let asking = (0..50).map(|_| house.post(&ada, SESSIONS, json!({"id": id})));
+    let answers = futures::future::join_all(asking).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(answer.is(200)["id"], id);
+    }
+    assert_eq!(house.get(&ada, SESSIONS).await.is(200).as_array().map(Vec::len), Some(1));
+    engine::sandboxes::end_all(&house.engine).await;
+}
+
+#[tokio::test]
 async fn what_is_asked_wrongly_is_refused_by_field() {
     let house = House::new().await;
     let (ada, eve) = (house.person("ada").await, house.person("eve").await);
