@@ -101,7 +101,7 @@ export async function settings({ page, url }: Stage): Promise<void> {
     await drawer.getByRole("button", { name: "Run", exact: true }).click();
     await drawer.getByText(/^exit 3 in/).waitFor();
     await drawer
-      .getByRole("region", { name: /^Output of/ })
+      .getByRole("log", { name: /^Output of/ })
       .getByText("err")
       .waitFor();
     await look(page, "sandbox");

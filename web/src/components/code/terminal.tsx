@@ -30,8 +30,15 @@ export function Terminal({ lines, label, folded = false, live = false }: Props) 
   const [open, setOpen] = useState(false);
   const hidden = folded && !open ? Math.max(0, lines.length - HEAD - TAIL) : 0;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: output that scrolls must be reachable by keyboard.
-    <section className={css.terminal} data-live={live || undefined} aria-label={label} tabIndex={0}>
+    <div
+      className={css.terminal}
+      data-live={live || undefined}
+      role="log"
+      aria-live={live ? "polite" : "off"}
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: output that scrolls must be reachable by keyboard.
+      tabIndex={0}
+    >
       {hidden > 1 ? (
         <>
           <Lines lines={lines.slice(0, HEAD)} />
@@ -43,7 +50,7 @@ export function Terminal({ lines, label, folded = false, live = false }: Props) 
       ) : (
         <Lines lines={lines} live={live} />
       )}
-    </section>
+    </div>
   );
 }
 
