@@ -119,18 +119,30 @@ async fn javascript() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jest() {
+    if !is_soak() {
+        println!("skipped: every case starts the runner dozens of times, which takes minutes; `make soak` runs it");
+        return;
+    }
     let _turn = TURN.lock().await;
     check(suite("jest", include_str!("proof_cases/jest.yml"), layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vitest() {
+    if !is_soak() {
+        println!("skipped: every case starts the runner dozens of times, which takes minutes; `make soak` runs it");
+        return;
+    }
     let _turn = TURN.lock().await;
     check(suite("vitest", include_str!("proof_cases/vitest.yml"), layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mocha() {
+    if !is_soak() {
+        println!("skipped: every case starts the runner dozens of times, which takes minutes; `make soak` runs it");
+        return;
+    }
     let _turn = TURN.lock().await;
     check(suite("mocha", include_str!("proof_cases/mocha.yml"), layers::npm).await);
 }
