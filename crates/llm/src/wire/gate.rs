@@ -46,13 +46,13 @@ pub fn peek(body: &[u8]) -> Result<Peek> {
         #[serde(default)]
         stream: Option<bool>,
         #[serde(default)]
-        n: Option<u64>,
+        n: Option<f64>,
         #[serde(default)]
-        max_tokens: Option<u64>,
+        max_tokens: Option<f64>,
         #[serde(default)]
-        max_completion_tokens: Option<u64>,
+        max_completion_tokens: Option<f64>,
         #[serde(default)]
-        max_output_tokens: Option<u64>,
+        max_output_tokens: Option<f64>,
         #[serde(default)]
         stream_options: Option<StreamOptions>,
         #[serde(default)]
@@ -85,14 +85,19 @@ pub fn peek(body: &[u8]) -> Result<Peek> {
     Ok(Peek {
         model: body.model,
         stream: body.stream.unwrap_or(false),
-        max_output_tokens: body.max_output_tokens.or(body.max_completion_tokens).or(body.max_tokens),
-        choices: body.n.unwrap_or(1).max(1),
+        max_output_tokens: body.max_output_tokens.or(body.max_completion_tokens).or(body.max_tokens).map(whole),
+        choices: body.n.map_or(1, whole).max(1),
         include_usage: body.stream_options.and_then(|o| o.include_usage).unwrap_or(false),
         hosted_tools,
         names_remote_content: is_remote(&body.messages) || is_remote(&body.input),
         in_background: body.background.unwrap_or(false),
         names_stored_prompt: body.prompt.is_some(),
     })
+}
+
+/// JSON knows one kind of number, so `1.0` is a count like `1`; what is too large for a count is the largest one.
+fn whole(number: f64) -> u64 {
+    number.ceil() as u64
 }
 
 #[derive(Deserialize)]
