@@ -27,7 +27,7 @@ export async function longLog({ page, url }: Stage): Promise<void> {
   });
   await check(`${LINES} lines scroll, and only those near the screen are in the document`, async () => {
     await page.getByRole("tab", { name: /^Log/ }).click();
-    await page.getByRole("region", { name: "Log of the run" }).waitFor();
+    await page.getByRole("log", { name: "Log of the run" }).waitFor();
     await scrolls(page);
   });
 }

@@ -29,7 +29,7 @@ export async function proven({ page, url }: Stage): Promise<void> {
   });
   await check("every event is there once, and output is cut into lines", async () => {
     await page.getByRole("tab", { name: /^Log/ }).click();
-    const log = page.getByRole("region", { name: "Log of the run" });
+    const log = page.getByRole("log", { name: "Log of the run" });
     await log.getByText("13 passed", { exact: false }).first().waitFor();
     const doubled = await page.evaluate(async () => {
       const id = location.pathname.split("/").pop();
