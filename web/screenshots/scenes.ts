@@ -4,6 +4,8 @@ import type { Page } from "playwright-core";
 import type { RunDetail, RunEvent } from "../src/api/types";
 import { doneEvents, failedEvents, liveEvents, longDiff } from "./fixtures/events";
 import { emptyInbox, inbox } from "./fixtures/inbox";
+import * as incidents from "./fixtures/incidents";
+import * as settings from "./fixtures/settings";
 import * as story from "./fixtures/story";
 
 /** A value answers 200; a number alone is that status; `pending` never answers. */
@@ -27,22 +29,22 @@ export const everywhere: Record<string, Answer> = {
   "/api/auth/settings/": story.user.auth,
   "/api/system/": story.system,
   "/api/inbox/": inbox,
-  "/api/incidents/": story.incidents,
-  "/api/incidents/incident-41/": story.incidentDetail,
+  "/api/incidents/": incidents.incidents,
+  "/api/incidents/incident-41/": incidents.incidentDetail,
   "/api/runs/": story.runs,
   "/api/runs/run-318/": { ...story.liveRun, events: liveEvents },
   "/api/runs/run-316/": story.unprovenRun,
   "/api/runs/run-312/": story.failedRun,
-  "/api/merge-requests/": story.mergeRequests,
-  "/api/merge-requests/mr-57/": story.provenMergeRequest,
-  "/api/merge-requests/mr-55/": story.unprovenMergeRequest,
-  "/api/repository-links/": story.repositoryLinks,
-  "/api/alert-sources/": story.alertSources,
-  "/api/api-keys/": story.apiKeys,
-  "/api/executors/": story.executors,
-  "/api/sandbox/sessions/": story.sessions,
-  "/api/workspaces/72e5ce398a10/members/": story.members,
-  "/api/workspaces/72e5ce398a10/usage/": story.usage,
+  "/api/merge-requests/": incidents.mergeRequests,
+  "/api/merge-requests/mr-57/": incidents.provenMergeRequest,
+  "/api/merge-requests/mr-55/": incidents.unprovenMergeRequest,
+  "/api/repository-links/": settings.repositoryLinks,
+  "/api/alert-sources/": settings.alertSources,
+  "/api/api-keys/": settings.apiKeys,
+  "/api/executors/": settings.executors,
+  "/api/sandbox/sessions/": settings.sessions,
+  "/api/workspaces/72e5ce398a10/members/": settings.members,
+  "/api/workspaces/72e5ce398a10/usage/": settings.usage,
 };
 
 const nothing = {
@@ -118,7 +120,7 @@ export const scenes: Scene[] = [
     path: "/incidents/incident-41",
     answers: {
       "/api/incidents/incident-41/": {
-        ...story.incidentDetail,
+        ...incidents.incidentDetail,
         state: "fix_proposed",
         run: story.provenSummary,
       },
@@ -130,8 +132,8 @@ export const scenes: Scene[] = [
     path: "/incidents/incident-41",
     answers: {
       "/api/incidents/incident-41/": {
-        ...story.incidentDetail,
-        ...story.incidents[2],
+        ...incidents.incidentDetail,
+        ...incidents.incidents[2],
         id: "incident-41",
         run: null,
         runs: [],
@@ -142,7 +144,11 @@ export const scenes: Scene[] = [
     name: "incident-long-name",
     path: "/incidents/incident-41",
     answers: {
-      "/api/incidents/incident-41/": { ...story.incidentDetail, ...story.incidents[3], id: "incident-41" },
+      "/api/incidents/incident-41/": {
+        ...incidents.incidentDetail,
+        ...incidents.incidents[3],
+        id: "incident-41",
+      },
       "/api/runs/run-318/": story.provenRun,
     },
   },
@@ -181,14 +187,14 @@ export const scenes: Scene[] = [
   {
     name: "merge-request-merged",
     path: "/merge-requests/mr-57",
-    answers: { "/api/merge-requests/mr-57/": story.mergedMergeRequest },
+    answers: { "/api/merge-requests/mr-57/": incidents.mergedMergeRequest },
   },
   {
     name: "merge-request-long-diff",
     path: "/merge-requests/mr-57?tab=diff",
     answers: {
       "/api/merge-requests/mr-57/": {
-        ...story.provenMergeRequest,
+        ...incidents.provenMergeRequest,
         diff: longDiff(),
         additions: 5_094,
         files_changed: 28,
@@ -213,7 +219,7 @@ export const scenes: Scene[] = [
     path: "/api-keys",
     answers: {
       "POST /api/api-keys/": {
-        ...story.apiKeys[0],
+        ...settings.apiKeys[0],
         name: "toolkit",
         key: "u3Jd0q9wXzq1m2VtH7yPq0n4Rk8bLs6cFe5aGx1TzWE",
       },
