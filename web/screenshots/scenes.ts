@@ -185,6 +185,18 @@ export const scenes: Scene[] = [
   { name: "merge-request-unproven-diff", path: "/merge-requests/mr-55?tab=diff" },
   { name: "merge-request-override", path: "/merge-requests/mr-55", act: click("Override with a reason…") },
   {
+    name: "merge-request-recurred",
+    path: "/merge-requests/mr-57",
+    answers: {
+      "/api/merge-requests/mr-57/": {
+        ...incidents.mergedMergeRequest,
+        merged_at: story.before(86_400),
+        recurred_at: story.before(90),
+        recurred_in: "checkout-service@4.18.4",
+      },
+    },
+  },
+  {
     name: "merge-request-merged",
     path: "/merge-requests/mr-57",
     answers: { "/api/merge-requests/mr-57/": incidents.mergedMergeRequest },

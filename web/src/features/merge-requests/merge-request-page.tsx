@@ -154,16 +154,15 @@ function Head({ mr }: { mr: MergeRequest }) {
           {mr.verdict === "unproven" && broken && isOpen(mr)
             ? `: ${ruleName(broken.rule).toLowerCase()}`
             : null}
+          {mr.recurred_at && (
+            <>
+              {mr.recurred_in && <> in {breakable(mr.recurred_in)}</>} <Ago at={mr.recurred_at} />
+            </>
+          )}
         </span>
         {mr.override && (
           <StateWord state="needs_you">
             overridden by {mr.override.by}: {mr.override.reason}
-          </StateWord>
-        )}
-        {mr.recurred_at && (
-          <StateWord state="broken">
-            seen again {mr.recurred_in && <>in {breakable(mr.recurred_in)} </>}
-            <Ago at={mr.recurred_at} />
           </StateWord>
         )}
         <span>
