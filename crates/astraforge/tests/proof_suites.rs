@@ -1,7 +1,7 @@
 //! Both suites of proof at the door: bad patches that must never be called proven, and honest ones that must be.
 //!
 //! Every case is a small repository and a patch; git, sandboxes, test runners and the judge are the real ones. The
-//! report prints both error rates. `PROOF_CASE=word` runs only the cases whose name contains the word.
+//! report prints both error rates. `PROOF_CASE=word` runs only the cases whose `file/name` contains the word.
 
 use bytes::Bytes;
 use domain::alert::{Alert, Exception, Frame};
@@ -23,6 +23,15 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+const PYTHON: &[(&str, &str)] = &[
+    ("python", include_str!("proof_cases/python.yml")),
+    ("python_styles", include_str!("proof_cases/python_styles.yml")),
+    ("python_signs", include_str!("proof_cases/python_signs.yml")),
+];
+const JAVASCRIPT: &[(&str, &str)] = &[("javascript", include_str!("proof_cases/javascript.yml"))];
+const RUST: &[(&str, &str)] = &[("rust", include_str!("proof_cases/rust.yml")), ("rust_styles", include_str!("proof_cases/rust_styles.yml"))];
+const GENERIC: &[(&str, &str)] = &[("generic", include_str!("proof_cases/generic.yml"))];
 
 #[derive(Deserialize)]
 struct Cases {
@@ -213,12 +222,37 @@ struct Score {
     honest_ms: Vec<u64>,
 }
 
-async fn suite(language: &str, text: &str, layer: Option<Layer>) -> Score {
-    let cases: Cases = serde_norway::from_str(text).expect("the cases parse");
+impl Score {
+    fn report(&mut self, language: &str) {
+        self.honest_ms.sort_unstable();
+        let median = self.honest_ms.get(self.honest_ms.len() / 2).copied().unwrap_or_default();
+        println!(
+            "{language}: {} of {} bad patches called proven; {} of {} honest patches refused; {} refused under another name; an honest proof takes {median} ms (median)",
+            self.bad_passed.len(),
+            self.bad,
+            self.honest_refused.len(),
+            self.honest,
+            self.other_code.len()
+        );
+    }
+}
+
+async fn suite(language: &str, files: &[(&str, &str)], layer: Option<Layer>) -> Score {
     let only = std::env::var("PROOF_CASE").unwrap_or_default();
     let ground = Ground::new(layer);
     let mut score = Score::default();
-    for case in cases.cases.iter().filter(|c| c.name.contains(&only)) {
+    for (file, text) in files {
+        let cases: Cases = serde_norway::from_str(text).unwrap_or_else(|e| panic!("{file}: {e}"));
+        let chosen = cases.cases.iter().filter(|c| format!("{file}/{}", c.name).contains(&only));
+        score = some(&ground, &cases, chosen, score).await;
+    }
+    score.report(language);
+    score
+}
+
+async fn some(ground: &Ground, cases: &Cases, chosen: impl Iterator<Item = &Case>, mut score: Score) -> Score {
+    let only = std::env::var("PROOF_CASE").unwrap_or_default();
+    for case in chosen {
         let project = cases.projects.get(&case.project).unwrap_or_else(|| panic!("{}: no project {}", case.name, case.project));
         let begun = Instant::now();
         let proof = ground.prove(case, project).await;
@@ -249,16 +283,6 @@ async fn suite(language: &str, text: &str, layer: Option<Layer>) -> Score {
             println!("{}", told());
         }
     }
-    score.honest_ms.sort_unstable();
-    let median = score.honest_ms.get(score.honest_ms.len() / 2).copied().unwrap_or_default();
-    println!(
-        "{language}: {} of {} bad patches called proven; {} of {} honest patches refused; {} refused under another name; an honest proof takes {median} ms (median)",
-        score.bad_passed.len(),
-        score.bad,
-        score.honest_refused.len(),
-        score.honest,
-        score.other_code.len()
-    );
     score
 }
 
@@ -306,12 +330,12 @@ fn python_layer() -> Layer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python() {
-    check(suite("Python", include_str!("proof_cases/python.yml"), Some(python_layer())).await);
+    check(suite("Python", PYTHON, Some(python_layer())).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn javascript() {
-    check(suite("JavaScript", include_str!("proof_cases/javascript.yml"), None).await);
+    check(suite("JavaScript", JAVASCRIPT, None).await);
 }
 
 /// Without dependencies there is nothing to fetch; the folders are what set-up makes first.
@@ -330,7 +354,7 @@ async fn rust() {
         println!("skipped: every case builds crates, which takes minutes; `make soak` runs it");
         return;
     }
-    check(suite("Rust", include_str!("proof_cases/rust.yml"), Some(rust_layer())).await);
+    check(suite("Rust", RUST, Some(rust_layer())).await);
 }
 
 /// Nobody wants to hear of the commands.
@@ -389,5 +413,5 @@ async fn rust_with_a_dependency() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generic() {
-    check(suite("A command with JUnit XML", include_str!("proof_cases/generic.yml"), None).await);
+    check(suite("A command with JUnit XML", GENERIC, None).await);
 }
