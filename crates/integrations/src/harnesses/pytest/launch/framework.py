@@ -30,12 +30,23 @@ class Plugin:
 
             @pytest.hookimpl(tryfirst=True)
             def pytest_exception_interact(self, node, call, report):
-                if not hasattr(node, "runtest") and call.excinfo is not None:
-                    witness = outer.witness
+                witness = outer.witness
+                if call.excinfo is None:
+                    return
+                if hasattr(node, "runtest"):
+                    note = outer.note(node)
+                    note["chain"] = note["chain"] or witness.chain_of(outer.root, call.excinfo.value)
+                else:
                     path = witness.place(outer.root, str(getattr(node, "path", "")), "", 0)["file"]
                     error = {"file": path, "chain": witness.chain_of(outer.root, call.excinfo.value)}
                     error["log"] = witness.cut(str(getattr(report, "longreprtext", "")))
                     outer.load_errors.append(error)
+
+            @pytest.hookimpl(tryfirst=True)
+            def pytest_runtest_logreport(self, report):
+                # A part of a test has a report of its own, and none of the test's own says that it failed.
+                if hasattr(report, "context") and report.failed:
+                    outer.failed_part(report)
 
             @pytest.hookimpl(hookwrapper=True, tryfirst=True)
             def pytest_runtest_call(self, item):
@@ -67,11 +78,17 @@ class Plugin:
             self.order.append(nodeid)
         return self.results[nodeid]
 
+    def failed_part(self, report):
+        note = self.results.get(report.nodeid)
+        if note is not None:
+            note["outcome"] = "failed"
+            note["log"] = self.witness.cut((note["log"] + "\n" + report.longreprtext).strip())
+
     def judge(self, item, call, report):
         note = self.note(item)
         note["duration_ms"] += int(call.duration * 1000)
         if report.passed:
-            if report.when == "call":
+            if report.when == "call" and note["outcome"] != "failed":
                 note["outcome"] = "passed"
         elif report.skipped:
             note["outcome"] = "skipped"
