@@ -27,10 +27,9 @@ use uuid::Uuid;
 const PYTHON: &[(&str, &str)] = &[
     ("python", include_str!("proof_cases/python.yml")),
     ("python_styles", include_str!("proof_cases/python_styles.yml")),
-    ("python_signs", include_str!("proof_cases/python_signs.yml")),
 ];
 const JAVASCRIPT: &[(&str, &str)] = &[("javascript", include_str!("proof_cases/javascript.yml"))];
-const RUST: &[(&str, &str)] = &[("rust", include_str!("proof_cases/rust.yml")), ("rust_styles", include_str!("proof_cases/rust_styles.yml"))];
+const RUST: &[(&str, &str)] = &[("rust", include_str!("proof_cases/rust.yml"))];
 const GENERIC: &[(&str, &str)] = &[("generic", include_str!("proof_cases/generic.yml"))];
 
 #[derive(Deserialize)]
