@@ -1,7 +1,7 @@
 //! Both suites of proof at the door: bad patches that must never be called proven, and honest ones that must be.
 //!
 //! Every case is a small repository and a patch; git, sandboxes, test runners and the judge are the real ones. The
-//! report prints both error rates. `PROOF_CASE=word` runs only the cases whose name contains the word.
+//! report prints both error rates. `PROOF_CASE=word` runs only the cases whose `file/name` contains the word.
 
 // A test owns the clock and the dice.
 #![allow(clippy::disallowed_methods)]
@@ -15,6 +15,7 @@ use domain::evidence::Verdict;
 use domain::harness::Layer;
 use proof_suites::ground::{Cases, Ground};
 use proof_suites::layers;
+use std::path::Path;
 use std::time::Instant;
 use tokio::sync::Mutex;
 
@@ -28,18 +29,52 @@ struct Score {
     /// Refused as they should be, but by another rule than meant.
     other_code: Vec<String>,
     honest_ms: Vec<u64>,
+    /// Kept for the soak.
+    left: usize,
 }
 
-async fn suite(language: &str, text: &str, layer: impl Fn(Option<&str>) -> Option<Layer>) -> Score {
-    let cases: Cases = serde_norway::from_str(text).expect("the cases parse");
+impl Score {
+    fn report(&mut self, language: &str) {
+        self.honest_ms.sort_unstable();
+        let median = self.honest_ms.get(self.honest_ms.len() / 2).copied().unwrap_or_default();
+        println!(
+            "{language}: {} of {} bad patches called proven; {} of {} honest patches refused; {} refused under another name; an honest proof takes {median} ms (median)",
+            self.bad_passed.len(),
+            self.bad,
+            self.honest_refused.len(),
+            self.honest,
+            self.other_code.len()
+        );
+        if self.left > 0 {
+            println!("{language}: {} more cases in `make soak`", self.left);
+        }
+    }
+}
+
+/// The cases of a file below `proof_cases`.
+fn cases(file: &str) -> Cases {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proof_cases").join(file).with_extension("yml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_norway::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+async fn suite(language: &str, files: &[&str], layer: impl Fn(Option<&str>) -> Option<Layer>) -> Score {
+    let mut score = Score::default();
+    for file in files {
+        judge(file, &layer, &mut score).await;
+    }
+    score.report(language);
+    score
+}
+
+async fn judge(file: &str, layer: impl Fn(Option<&str>) -> Option<Layer>, score: &mut Score) {
+    let cases = cases(file);
     let only = std::env::var("PROOF_CASE").unwrap_or_default();
     let ground = Ground::new();
     let is_soak = is_soak() || !only.is_empty();
-    let mut left = 0;
-    let mut score = Score::default();
-    for case in cases.cases.iter().filter(|c| c.name.contains(&only)) {
+    for case in cases.cases.iter().filter(|c| format!("{file}/{}", c.name).contains(&only)) {
         if case.soak && !is_soak {
-            left += 1;
+            score.left += 1;
             continue;
         }
         let project = cases.projects.get(&case.project).unwrap_or_else(|| panic!("{}: no project {}", case.name, case.project));
@@ -77,20 +112,6 @@ async fn suite(language: &str, text: &str, layer: impl Fn(Option<&str>) -> Optio
             }
         }
     }
-    score.honest_ms.sort_unstable();
-    let median = score.honest_ms.get(score.honest_ms.len() / 2).copied().unwrap_or_default();
-    println!(
-        "{language}: {} of {} bad patches called proven; {} of {} honest patches refused; {} refused under another name; an honest proof takes {median} ms (median)",
-        score.bad_passed.len(),
-        score.bad,
-        score.honest_refused.len(),
-        score.honest,
-        score.other_code.len()
-    );
-    if left > 0 {
-        println!("{language}: {left} more cases in `make soak`");
-    }
-    score
 }
 
 fn is_soak() -> bool {
@@ -105,7 +126,7 @@ fn check(score: Score) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python() {
-    check(suite("Python", include_str!("proof_cases/python.yml"), |_| Some(layers::python())).await);
+    check(suite("Python", &["python", "python_styles"], |_| Some(layers::python())).await);
 }
 
 /// Each of them keeps both cores busy: side by side they would only be slow enough for their deadlines.
@@ -114,7 +135,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn javascript() {
     let _turn = TURN.lock().await;
-    check(suite("node:test", include_str!("proof_cases/javascript.yml"), layers::npm).await);
+    check(suite("node:test", &["javascript"], layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +145,7 @@ async fn jest() {
         return;
     }
     let _turn = TURN.lock().await;
-    check(suite("jest", include_str!("proof_cases/jest.yml"), layers::npm).await);
+    check(suite("jest", &["jest"], layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +155,7 @@ async fn vitest() {
         return;
     }
     let _turn = TURN.lock().await;
-    check(suite("vitest", include_str!("proof_cases/vitest.yml"), layers::npm).await);
+    check(suite("vitest", &["vitest"], layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,7 +165,7 @@ async fn mocha() {
         return;
     }
     let _turn = TURN.lock().await;
-    check(suite("mocha", include_str!("proof_cases/mocha.yml"), layers::npm).await);
+    check(suite("mocha", &["mocha"], layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,7 +174,7 @@ async fn rust() {
         println!("skipped: every case builds crates, which takes minutes; `make soak` runs it");
         return;
     }
-    check(suite("Rust", include_str!("proof_cases/rust.yml"), |_| Some(layers::rust())).await);
+    check(suite("Rust", &["rust"], |_| Some(layers::rust())).await);
 }
 
 /// Set-up as a run does it: a dependency is fetched and built once, and proofs without a network stand on that.
@@ -163,7 +184,7 @@ async fn rust_with_a_dependency() {
         println!("skipped: it asks the crates registry; `make soak` runs it");
         return;
     }
-    let cases: Cases = serde_norway::from_str(include_str!("proof_cases/rust_dependency.yml")).expect("the case parses");
+    let cases = cases("rust_dependency");
     let (case, project) = (&cases.cases[0], &cases.projects[&cases.cases[0].project]);
     let ground = Ground::new();
     let layer = ground.set_up(project).await;
@@ -175,5 +196,5 @@ async fn rust_with_a_dependency() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generic() {
-    check(suite("A command with JUnit XML", include_str!("proof_cases/generic.yml"), |_| None).await);
+    check(suite("A command with JUnit XML", &["generic"], |_| None).await);
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where a harness finds its own files inside a sandbox, read-only.
+/// Where a harness's own files stand inside a sandbox, read-only.
 pub const PROOF_DIR: &str = "/proof";
 
 /// What a file of a patch is, for the purposes of proof.
@@ -114,7 +114,8 @@ pub enum Disguise {
     Bare,
 }
 
-/// Exceptions to note wherever they pass through the project's own code, even if something swallows them.
+/// Exceptions to note wherever they pass through the project's own code, even if something swallows them, and the
+/// steps of the tests.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Watch {
     pub kinds: Vec<String>,
@@ -126,6 +127,8 @@ pub struct Batch {
     pub variants: Vec<Variant>,
     /// Where the tree stands inside the sandbox.
     pub root: String,
+    /// Where the harness's own files stand: `PROOF_DIR`, or in disguise somewhere that tells nothing.
+    pub assets_dir: String,
     /// A new process image for each variant; otherwise a copy of one that has loaded nothing of the project may do.
     pub fresh: bool,
     /// For each variant.
@@ -180,6 +183,10 @@ pub struct TestResult {
     /// Exceptions that were logged or seen passing while the test ran.
     #[serde(default)]
     pub seen: Vec<Link>,
+    /// Lines of the test that ran (`tests/a.py:7`), and with what they called the project (`tests/a.py:7 'GBP', 2`);
+    /// only of watched runs, where the harness can tell.
+    #[serde(default)]
+    pub steps: Vec<String>,
     #[serde(default)]
     pub log: String,
 }
@@ -202,6 +209,10 @@ pub struct Link {
     pub is_check: bool,
     /// Oldest call first.
     pub frames: Vec<Place>,
+    /// The step of the test that led here, as `TestResult::steps` writes it.
+    pub step: String,
+    /// Where it was caught, if inside the project and known.
+    pub caught_in: Option<Place>,
 }
 
 /// A line of code; `file` is relative to the tree, or absolute when it lies outside.
@@ -236,8 +247,12 @@ pub struct Mutant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MutantKind {
     /// The exception swallowed inside a frame, giving some value instead. Values that the language takes for the same
-    /// somewhere (JavaScript counts with `''` as with 0) share a bit.
+    /// somewhere (JavaScript counts with `''` as with 0, a check of truth knows one empty value from none) share a bit.
     Hush { alike: u8 },
+    /// An added condition that always holds or never does; `at` is where it begins and ends, the same for both.
+    Forced { at: (usize, usize), holds: bool },
+    /// A check of a counting test that expects something else.
+    Check,
     /// A piece of an added handler or default.
     Handler,
     /// A hunk of the patch taken back.
@@ -269,7 +284,7 @@ pub trait TestHarness: Send + Sync {
     fn graft(&self, _path: &str, _onto: Option<&str>, _tests_of: Option<&str>) -> Option<String> {
         None
     }
-    /// Files that stand in `PROOF_DIR`.
+    /// Files of its own that it needs inside a sandbox.
     fn assets(&self) -> &'static [(&'static str, &'static str)];
     fn canary(&self, path: &str, text: &str, nonce: &str) -> Option<Canary>;
     /// Whether a tree has to be built before its tests run: then repeats share a sandbox, and each has a process of its own.
@@ -286,6 +301,14 @@ pub trait TestHarness: Send + Sync {
     fn handlers(&self, path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>);
     fn wrong_versions(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Mutant>;
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding>;
+    /// Checks of these tests (as declared) that compare with a literal, expecting another one each.
+    fn blunted(&self, _path: &str, _text: &str, _tests: &[String]) -> Vec<Mutant> {
+        Vec::new()
+    }
+    /// First and last line of the innermost function around a line.
+    fn function_around(&self, _path: &str, _text: &str, _line: u32) -> Option<(u32, u32)> {
+        None
+    }
     /// Whether added code reads a clock or a random source.
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool;
 }

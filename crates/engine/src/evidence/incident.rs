@@ -32,20 +32,22 @@ impl Shape {
         places.dedup();
         Some(Shape { kinds, places })
     }
-    /// The kind and the place that match, if both do on links of one chain.
-    pub fn matched<'a>(&self, chain: &'a [Link]) -> Option<(&'a Link, Option<&'a Place>)> {
+    /// The kind and the place that match, if both do on links of one chain. A test's own file is never the place,
+    /// whatever it is called.
+    pub fn matched<'a>(&self, chain: &'a [Link], is_test: &dyn Fn(&str) -> bool) -> Option<(&'a Link, Option<&'a Place>)> {
         let link = chain.iter().find(|l| self.is_kind(&l.kind))?;
         if self.places.is_empty() {
             return Some((link, None));
         }
-        let own = link.frames.iter().rev().find(|p| self.is_place(p));
-        let any = own.or_else(|| chain.iter().flat_map(|l| l.frames.iter().rev()).find(|p| self.is_place(p)))?;
+        let is_here = |p: &&Place| self.is_place(p) && !is_test(&p.file);
+        let own = link.frames.iter().rev().find(is_here);
+        let any = own.or_else(|| chain.iter().flat_map(|l| l.frames.iter().rev()).find(is_here))?;
         Some((link, Some(any)))
     }
     pub fn is_kind(&self, kind: &str) -> bool {
         self.kinds.iter().any(|k| k == last_part(kind))
     }
-    fn is_place(&self, place: &Place) -> bool {
+    pub fn is_place(&self, place: &Place) -> bool {
         self.places.iter().any(|(file, function)| {
             same_file(file, &place.file)
                 && (is_nameless(function) || is_nameless(last_part(&place.function)) || function == last_part(&place.function))
@@ -57,10 +59,31 @@ fn is_nameless(function: &str) -> bool {
     function.is_empty() || function == "?" || function.starts_with('<') || function.contains("anonymous") || function.contains("closure")
 }
 
+/// The name alone, without what it stands in and what it is generic over.
 fn last_part(name: &str) -> &str {
     let name = name.trim_end_matches("{{closure}}").trim_end_matches("::");
+    let name = match name.ends_with('>').then(|| opening(name)).flatten() {
+        Some(at) if at > 0 && !name[..at].ends_with('.') => name[..at].trim_end_matches("::"),
+        _ => name,
+    };
     let name = name.rsplit("::").next().unwrap_or(name);
     name.rsplit('.').next().unwrap_or(name)
+}
+
+/// Where the bracket opens that the last one closes.
+fn opening(name: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, c) in name.char_indices().rev() {
+        match c {
+            '>' if !name[..at].ends_with('-') => depth += 1,
+            '<' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
 }
 
 /// One path ends with the other, on whole components: releases live in other folders than checkouts.
@@ -82,5 +105,9 @@ mod tests {
         assert!(!same_file("ricing.py", "checkout/pricing.py"));
         assert_eq!(last_part("shop::Cart::total"), "total");
         assert_eq!(last_part("Cart.total"), "total");
+        assert_eq!(last_part("Scene<S>::widest"), "widest");
+        assert_eq!(last_part("widest<shop::Circle, alloc::vec::Vec<u8>>"), "widest");
+        assert_eq!(last_part("<shop::Circle as shop::Shape>::name::{{closure}}"), "name");
+        assert_eq!(last_part("remembered.<locals>.<lambda>"), "<lambda>");
     }
 }

@@ -7,6 +7,7 @@ pub mod green;
 pub mod guardrails;
 pub mod incident;
 pub mod kept;
+pub mod recurrence;
 pub mod red;
 pub mod regression;
 pub mod strength;

@@ -153,11 +153,11 @@ fn reason(e: &Evidence<'_>, result: &TestResult) -> Result<(String, bool), Strin
         return Ok(("a name that only the patch defines".to_string(), true));
     }
     if let Some(shape) = e.shape {
-        if let Some((link, place)) = shape.matched(&result.chain) {
+        if let Some((link, place)) = shape.matched(&result.chain, e.is_test) {
             return Ok((at(&link.kind, place), false));
         }
         for link in &result.seen {
-            if let Some((link, place)) = shape.matched(std::slice::from_ref(link)) {
+            if let Some((link, place)) = shape.matched(std::slice::from_ref(link), e.is_test) {
                 return Ok((format!("{} (swallowed on the way)", at(&link.kind, place)), false));
             }
         }

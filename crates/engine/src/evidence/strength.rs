@@ -9,6 +9,8 @@ use domain::harness::{Finding, Mutant, MutantKind};
 pub struct Tried {
     pub mutant: Mutant,
     pub caught_by: Vec<String>,
+    /// A counting test then fails as it does on base.
+    pub as_on_base: bool,
 }
 
 #[derive(Default)]
@@ -18,6 +20,10 @@ pub struct Evidence {
     pub empty_handlers: Vec<(String, Finding)>,
     pub handlers: Vec<Tried>,
     pub wrong: Vec<Tried>,
+    /// Added conditions, each taken as always true and as always false.
+    pub forced: Vec<Tried>,
+    /// Checks of the counting tests that expect something else.
+    pub checks: Vec<Tried>,
     /// Changes that the time budget left untried.
     pub untried: usize,
 }
@@ -53,6 +59,25 @@ fn result(e: &Evidence) -> RuleResult {
         .at(&tried.mutant.file, tried.mutant.line)
         .mend("Check in a test exactly what the added handler or default gives.");
     }
+    if let Some(tried) = e.checks.iter().find(|t| t.caught_by.is_empty()) {
+        return broken(
+            rule,
+            "weak_test",
+            format!("a check passes whatever it expects: with {}, the tests still pass", lower(&tried.mutant.description)),
+        )
+        .at(&tried.mutant.file, tried.mutant.line)
+        .mend("Compare what the code gives by values that can't be equal to everything.");
+    }
+    if let Some(tried) = one_sided(&e.forced) {
+        let Mutant { file, line, description, .. } = &tried.mutant;
+        return broken(
+            rule,
+            "one_sided",
+            format!("no test notices when, at line {line} of `{file}`, {}, and otherwise everything is as on base", lower(description)),
+        )
+        .at(file, *line)
+        .mend("Let a test try the other side of this condition, or make the change hold without it.");
+    }
     let caught = e.wrong.iter().filter(|t| !t.caught_by.is_empty()).count();
     let total = e.wrong.len();
     let survivors: Vec<String> = e
@@ -82,6 +107,19 @@ fn result(e: &Evidence) -> RuleResult {
     }
     words.push_str(&untried);
     holds(rule, words)
+}
+
+/// A condition that could as well be fixed, where its other side brings back what base does: in every test it is the
+/// same, so the fix may be right for the tests alone.
+fn one_sided(forced: &[Tried]) -> Option<&Tried> {
+    let place = |t: &Tried| match t.mutant.kind {
+        MutantKind::Forced { at, holds } => Some((t.mutant.file.clone(), at, holds)),
+        _ => None,
+    };
+    forced.iter().filter(|t| t.caught_by.is_empty()).find(|tried| {
+        let Some((file, at, holds)) = place(tried) else { return false };
+        forced.iter().any(|other| other.as_on_base && place(other) == Some((file.clone(), at, !holds)))
+    })
 }
 
 /// The frame where two or more values that differ in every respect made the tests pass.

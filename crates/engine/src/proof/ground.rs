@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Where a disguised tree stands.
+/// Where a disguised tree and the harness's files beside it stand.
 const ELSEWHERE: &str = "/srv/app";
+const ASSETS_ELSEWHERE: &str = "/opt/service";
 
 #[derive(Clone)]
 pub struct Job {
@@ -68,7 +69,7 @@ impl<'a> Ground<'a> {
         let root = if job.disguised { ELSEWHERE } else { WORKSPACE };
         let nonce = format!("report-{}", self.context.clock.token_hex(8));
         let config: &ProofConfig = &self.input.config;
-        let done = self.harness.run(place.as_ref(), &batch(variants, root, job, nonce, config)).await;
+        let done = self.harness.run(place.as_ref(), &batch(variants, root, assets_dir(job), job, nonce, config)).await;
         if job.guard && done.is_ok() {
             self.compare(place.as_ref(), tree, root).await?;
         }
@@ -99,7 +100,7 @@ impl<'a> Ground<'a> {
     }
 
     fn spec(&self, tree: &Tree, job: &Job, variants: &[Variant]) -> SandboxSpec {
-        let mut mounts = vec![Mount { source: self.assets.clone(), target: PROOF_DIR.to_string(), mode: MountMode::ReadOnly }];
+        let mut mounts = vec![Mount { source: self.assets.clone(), target: assets_dir(job).to_string(), mode: MountMode::ReadOnly }];
         let mut env = std::collections::BTreeMap::new();
         if let Some(layer) = &self.input.layer {
             mounts.extend(layer_mounts(layer));
@@ -146,6 +147,10 @@ impl<'a> Ground<'a> {
             kept.notes.push(RunNote { line: job.line.clone(), log_sha256: hex::encode(Sha256::digest(&log)) });
         }
     }
+}
+
+fn assets_dir(job: &Job) -> &'static str {
+    if job.disguised { ASSETS_ELSEWHERE } else { PROOF_DIR }
 }
 
 fn died(key: &str, error: &Error) -> VariantReport {

@@ -10,11 +10,13 @@ mod patch;
 mod strength;
 mod trees;
 
-use crate::evidence::{self, PatchFile, Saying, green, incident::Shape, kept, not_judged, red, regression};
+use crate::evidence::{self, PatchFile, Saying, green, incident::Shape, kept, not_judged, recurrence, red, regression};
 use domain::alert::Alert;
 use domain::evidence::{Dot, Outcome, Proof, Rule, RuleResult, RuleState, SecretScanner, TestRow, Verdict};
 use domain::git::{Commit, GitHost};
-use domain::harness::{Batch, Canary, Disguise, Ended, Layer, TestHarness, Variant, VariantReport, Watch};
+use domain::harness::{
+    Batch, Canary, Disguise, Ended, FileClass, Layer, Link, Place, TestHarness, TestResult, Variant, VariantReport, Watch,
+};
 use domain::request::RequestKind;
 use domain::sandbox::Provisioner;
 use domain::{Clock, Error, RepositoryId, Result, RunId, limits};
@@ -188,7 +190,10 @@ impl Judge<'_> {
         let red_holds = red.result.state == RuleState::Holds;
         proof.is_new_behaviour = red.is_new_behaviour;
         add(&mut proof, self.progress, red.result.clone());
-        let green = self.judge_green(&red.red, &evidence, &trees, red_holds);
+        let mut green = self.judge_green(&red.red, &evidence, &trees, red_holds);
+        if let (Some(shape), RuleState::Holds) = (&shape, green.state) {
+            green = self.recurrence(shape, &red.red, &evidence).unwrap_or(green);
+        }
         let mut good = red_holds && green.state == RuleState::Holds;
         let still_fails = green.code == "still_fails";
         add(&mut proof, self.progress, green);
@@ -201,7 +206,16 @@ impl Judge<'_> {
         let kept = self.judge_kept(&ground, &trees, &signs, &base, &own, &red.red, still_fails).await?;
         good &= kept.state == RuleState::Holds;
         if good {
-            let parts = strength::Parts { harness: self.harness.as_ref(), files: &self.files, trees: &trees, ground: &ground, own: &own };
+            let parts = strength::Parts {
+                harness: self.harness.as_ref(),
+                files: &self.files,
+                trees: &trees,
+                ground: &ground,
+                own: &own,
+                counting: &declared,
+                watched: &evidence.green[0].1,
+                recurs: strength::Recurs { shape: shape.as_ref(), base: &evidence.red[0], harness: self.harness.as_ref() },
+            };
             let timeout = deadline(&evidence.green);
             let found = strength::gather(&parts, &red, &counting, timeout).await?;
             let (result, versions) = evidence::strength::judge(&found);
@@ -227,14 +241,14 @@ impl Judge<'_> {
         let ids = trees.with_canaries(counting);
         let watch = self.shape().map(|s| Watch { kinds: s.kinds });
         let words = red::words_for(counting.len());
-        let red = self.red(ground, trees, &ids, watch, &words, timeout);
+        let red = self.red(ground, trees, &ids, watch.clone(), &words, timeout);
         let dice = self
             .files
             .iter()
             .filter(|f| f.is_product())
             .any(|f| f.new.as_deref().is_some_and(|new| self.harness.reads_dice(f.old.as_deref(), new)));
         let repeats = if dice { GREEN_REPEATS_DICE } else { GREEN_REPEATS };
-        let green = self.green(ground, trees, &ids, repeats, &words, timeout);
+        let green = self.green(ground, trees, &ids, watch.clone().unwrap_or_default(), repeats, &words, timeout);
         let patched = self.suite(ground, &trees.regression, "base's own tests on the patched source", timeout);
         let (red, green, patched) = futures::try_join!(red, green, patched)?;
         Ok(Evidence { red, green, patched, guarded: ground.tampered_with() })
@@ -272,6 +286,7 @@ impl Judge<'_> {
         ground: &Ground<'_>,
         trees: &Trees,
         ids: &[String],
+        watch: Watch,
         repeats: usize,
         words: &str,
         timeout: Duration,
@@ -288,6 +303,7 @@ impl Judge<'_> {
                 ids: Some(ids.to_vec()),
                 shuffle: (i > 0).then_some(i as u64),
                 disguise: dress(i),
+                watch: (i == 0).then(|| watch.clone()),
                 ..Variant::default()
             })
             .collect();
@@ -322,8 +338,8 @@ impl Judge<'_> {
             .iter()
             .map(|id| (id.as_str(), red::Seen { repeats: evidence.red.iter().map(|r| green::find(r, id)).collect() }))
             .collect();
-        let is_product = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) == domain::harness::FileClass::Product;
-        let is_test = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) != domain::harness::FileClass::Product;
+        let is_product = |path: &str| patch::is_own(path) && self.harness.classify(path, None, None) == FileClass::Product;
+        let is_test = |path: &str| self.is_test(path);
         let is_new_name = |word: &str| {
             let times = |text: &Option<String>| {
                 text.as_deref().map_or(0, |t| t.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| *w == word).count())
@@ -408,7 +424,7 @@ impl Judge<'_> {
         if let Some(found) = kept::signs(signs) {
             return Ok(found);
         }
-        if self.files.iter().any(|f| f.class == domain::harness::FileClass::Harness) {
+        if self.files.iter().any(|f| f.class == FileClass::Harness) {
             let needed = still_fails && self.passes_with_own_harness(ground, trees, red).await?;
             if let Some(found) = kept::harness(&self.files, needed) {
                 return Ok(found);
@@ -431,6 +447,37 @@ impl Judge<'_> {
         let _ = trees;
         let report = ground.run(&tree, vec![variant], &job).await?.remove(0);
         Ok(red.iter().all(|id| green::find(&report, id).is_some_and(|t| t.outcome == Outcome::Passed)))
+    }
+
+    /// The first run with the patch is watched as those on base are.
+    fn recurrence(&self, shape: &Shape, red: &[String], evidence: &Evidence) -> Option<RuleResult> {
+        let handles = |link: &Link, can_tell: bool| match &link.caught_in {
+            Some(place) => self.changes_function_at(place),
+            None if can_tell => false,
+            None => link.frames.iter().any(|place| self.adds_handler(&place.file)),
+        };
+        let is_test = |path: &str| self.is_test(path);
+        red.iter().find_map(|id| {
+            let base: Vec<&TestResult> = evidence.red.iter().filter_map(|r| green::find(r, id)).collect();
+            let patch = green::find(&evidence.green.first()?.1, id)?;
+            recurrence::judge(shape, &recurrence::Sides { id, base, patch }, &is_test, &handles)
+        })
+    }
+
+    fn is_test(&self, path: &str) -> bool {
+        patch::is_own(path) && self.harness.classify(path, None, None) != FileClass::Product
+    }
+
+    fn changes_function_at(&self, place: &Place) -> bool {
+        let Some(file) = self.files.iter().find(|f| f.is_product() && f.path == place.file) else { return false };
+        let around = file.new.as_deref().and_then(|new| self.harness.function_around(&file.path, new, place.line));
+        let (first, last) = around.unwrap_or((0, u32::MAX));
+        file.added().iter().any(|(line, _)| (first..=last).contains(line))
+    }
+
+    fn adds_handler(&self, path: &str) -> bool {
+        let file = self.files.iter().find(|f| f.is_product() && f.path == path);
+        file.is_some_and(|f| f.added().iter().any(|(_, line)| line.contains("catch") || line.contains("rescue")))
     }
 
     /// The incident's, or that of a traceback in the prompt.
@@ -528,10 +575,11 @@ fn finish(mut proof: Proof, progress: Progress<'_>, why_not: &str) -> Proof {
 }
 
 /// The batch that a harness gets.
-fn batch(variants: Vec<Variant>, root: &str, job: &Job, nonce: String, config: &ProofConfig) -> Batch {
+fn batch(variants: Vec<Variant>, root: &str, assets_dir: &str, job: &Job, nonce: String, config: &ProofConfig) -> Batch {
     Batch {
         variants,
         root: root.to_string(),
+        assets_dir: assets_dir.to_string(),
         fresh: job.fresh,
         timeout: job.timeout,
         nonce,

@@ -1,11 +1,13 @@
 //! Makes the patch wrong in many ways and sees which tests notice.
 
+use super::counting::Counting;
 use super::ground::{Ground, Job};
 use super::trees::{self, Tree, Trees};
+use crate::evidence::incident::Shape;
 use crate::evidence::strength::{Evidence, Tried};
 use crate::evidence::{PatchFile, green, red, regression};
 use domain::evidence::Outcome;
-use domain::harness::{Ended, Mutant, MutantKind, Place, TestHarness, Variant, VariantReport};
+use domain::harness::{Ended, FileClass, Mutant, MutantKind, Place, TestHarness, TestResult, Variant, VariantReport};
 use domain::{Result, limits};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +17,9 @@ use tokio::time::Instant;
 const FRAMES_MAX: usize = 4;
 const WRONG_MAX: usize = 40;
 const HANDLERS_MAX: usize = 30;
+/// Each condition is two of them.
+const FORCED_MAX: usize = 24;
+const CHECKS_MAX: usize = 8;
 /// Variants that a sandbox takes before the clock is looked at again.
 const STRETCH: usize = 24;
 
@@ -25,6 +30,27 @@ pub struct Parts<'a> {
     pub ground: &'a Ground<'a>,
     /// The whole suite with the patch.
     pub own: &'a VariantReport,
+    pub counting: &'a [Counting],
+    /// The watched run with the patch.
+    pub watched: &'a VariantReport,
+    pub recurs: Recurs<'a>,
+}
+
+/// Tells a failure as on base from another one.
+pub struct Recurs<'a> {
+    pub shape: Option<&'a Shape>,
+    pub base: &'a VariantReport,
+    pub harness: &'a dyn TestHarness,
+}
+
+impl Recurs<'_> {
+    fn is(&self, id: &str, result: &TestResult) -> bool {
+        let words = |r: &TestResult| r.chain.first().map(|l| (l.kind.clone(), l.message.lines().next().unwrap_or_default().to_string()));
+        let is_same = || green::find(self.base, id).and_then(words).is_some_and(|on_base| words(result) == Some(on_base));
+        let is_test = |path: &str| self.harness.classify(path, None, None) != FileClass::Product;
+        let is_incident = || self.shape.is_some_and(|shape| shape.matched(&result.chain, &is_test).is_some());
+        result.outcome != Outcome::Passed && (is_incident() || is_same())
+    }
 }
 
 pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], timeout: Duration) -> Result<Evidence> {
@@ -53,28 +79,46 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
         return Ok(evidence);
     }
     evidence.untried += handlers.len().saturating_sub(HANDLERS_MAX) + wrong.len().saturating_sub(WRONG_MAX);
-    handlers.truncate(HANDLERS_MAX);
-    wrong.truncate(WRONG_MAX);
+    let (forced, wrong): (Vec<Mutant>, Vec<Mutant>) = wrong.into_iter().partition(|m| matches!(m.kind, MutantKind::Forced { .. }));
+    let cut = |mut mutants: Vec<Mutant>, max: usize| {
+        let left = mutants.len().saturating_sub(max);
+        mutants.truncate(max);
+        (mutants, left)
+    };
+    let parts_of_patch = [cut(checks(parts), CHECKS_MAX), cut(handlers, HANDLERS_MAX), cut(forced, FORCED_MAX), cut(wrong, WRONG_MAX)];
+    evidence.untried += parts_of_patch.iter().map(|(_, left)| left).sum::<usize>();
+    let changes = parts_of_patch.into_iter().flat_map(|(mutants, _)| mutants).collect();
     let hushes = hushes(parts, &red.frames).await?;
     let (hushed, tried) = futures::try_join!(
         notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
-        notice(
-            parts,
-            &parts.trees.patch,
-            handlers.into_iter().chain(wrong).collect(),
-            counting,
-            timeout,
-            end,
-            "wrong versions of the patch"
-        ),
+        notice(parts, &parts.trees.patch, changes, counting, timeout, end, "wrong versions of the patch"),
     )?;
     evidence.untried += hushed.1 + tried.1;
     evidence.hushed = hushed.0;
-    let (pieces, versions): (Vec<Tried>, Vec<Tried>) =
-        whole_suite(parts, tried.0, timeout, end).await?.into_iter().partition(|t| t.mutant.kind == MutantKind::Handler);
-    evidence.handlers = pieces;
-    evidence.wrong = versions;
+    for tried in whole_suite(parts, tried.0, timeout, end).await? {
+        let list = match tried.mutant.kind {
+            MutantKind::Handler => &mut evidence.handlers,
+            MutantKind::Forced { .. } => &mut evidence.forced,
+            MutantKind::Check => &mut evidence.checks,
+            _ => &mut evidence.wrong,
+        };
+        list.push(tried);
+    }
     Ok(evidence)
+}
+
+/// Of the checks that ran: what stands in a branch that was not taken shows nothing.
+fn checks(parts: &Parts<'_>) -> Vec<Mutant> {
+    let steps: BTreeSet<&str> = parts.watched.tests.iter().flat_map(|t| t.steps.iter().map(String::as_str)).collect();
+    let mut found = Vec::new();
+    for file in parts.files {
+        let tests: Vec<String> = parts.counting.iter().filter(|c| c.file == file.path).map(|c| c.declared.id.clone()).collect();
+        if let Some(text) = file.new.as_deref().filter(|_| !tests.is_empty()) {
+            found.extend(parts.harness.blunted(&file.path, text, &tests));
+        }
+    }
+    found.retain(|m| steps.contains(format!("{}:{}", m.file, m.line).as_str()));
+    found
 }
 
 async fn hushes(parts: &Parts<'_>, frames: &[Place]) -> Result<Vec<Mutant>> {
@@ -107,33 +151,36 @@ async fn notice(
     line: &str,
 ) -> Result<(Vec<Tried>, usize)> {
     let job = Job { line: format!("{} {line}", mutants.len()), fresh: false, disguised: false, timeout, guard: false };
-    let mut tried = Vec::new();
+    let (mut tried, mut done) = (Vec::new(), 0);
     for stretch in mutants.chunks(STRETCH) {
         if Instant::now() >= end {
             break;
         }
         let variants = stretch.iter().enumerate().map(|(i, m)| variant(i, m, Some(ids.to_vec()))).collect();
         let reports = parts.ground.spread(tree, variants, &job).await?;
-        tried.extend(
-            stretch
-                .iter()
-                .zip(&reports)
-                .filter(|(_, r)| r.ended != Ended::BuildFailed)
-                .map(|(m, r)| Tried { mutant: m.clone(), caught_by: caught(ids, r) }),
-        );
+        tried.extend(stretch.iter().zip(&reports).filter(|(_, r)| r.ended != Ended::BuildFailed).map(|(m, r)| Tried {
+            mutant: m.clone(),
+            caught_by: caught(ids, r),
+            as_on_base: r.tests.iter().any(|t| parts.recurs.is(&t.id, t)),
+        }));
+        done += stretch.len();
         if reports.len() < stretch.len() {
             break;
         }
     }
-    let left = mutants.len().saturating_sub(mutants.chunks(STRETCH).take(tried.len().div_ceil(STRETCH)).map(<[Mutant]>::len).sum());
-    Ok((tried, left))
+    Ok((tried, mutants.len() - done))
 }
 
 /// What the counting tests let through, against everything that passes with the patch.
 async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration, end: Instant) -> Result<Vec<Tried>> {
     let passing: Vec<String> = regression::passed(parts.own).into_iter().map(str::to_string).collect();
-    let left: Vec<usize> = (0..tried.len()).filter(|i| tried[*i].caught_by.is_empty()).collect();
-    if left.is_empty() || passing.is_empty() || Instant::now() >= end {
+    let left: Vec<usize> = (0..tried.len()).filter(|i| tried[*i].caught_by.is_empty() && matters(&tried, &tried[*i].mutant)).collect();
+    if left.is_empty() || passing.is_empty() {
+        return Ok(tried);
+    }
+    if Instant::now() >= end {
+        // Nobody was asked, so it can't be said that nobody notices.
+        tried.retain(|t| !matches!(t.mutant.kind, MutantKind::Forced { .. }));
         return Ok(tried);
     }
     let timeout = timeout.max(Duration::from_millis(parts.own.duration_ms * 10));
@@ -144,6 +191,18 @@ async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration
         tried[*i].caught_by = caught(&passing, report);
     }
     Ok(tried)
+}
+
+/// A forced condition matters only where its other side is as on base; a changed check is no other test's business.
+fn matters(tried: &[Tried], mutant: &Mutant) -> bool {
+    match mutant.kind {
+        MutantKind::Check => false,
+        MutantKind::Forced { at, holds } => {
+            let other = MutantKind::Forced { at, holds: !holds };
+            tried.iter().any(|t| t.as_on_base && t.mutant.file == mutant.file && t.mutant.kind == other)
+        }
+        _ => true,
+    }
 }
 
 fn variant(i: usize, mutant: &Mutant, ids: Option<Vec<String>>) -> Variant {

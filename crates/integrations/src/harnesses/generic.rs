@@ -231,6 +231,7 @@ fn case(tag: &BytesStart<'_>) -> TestResult {
         duration_ms,
         chain: Vec::new(),
         seen: Vec::new(),
+        steps: Vec::new(),
         log: String::new(),
     }
 }
@@ -249,7 +250,7 @@ fn mark(tag: &BytesStart<'_>, test: Option<&mut TestResult>) -> bool {
     let kind = attributes.get("type").cloned().unwrap_or_default();
     let message = attributes.get("message").cloned().unwrap_or_default();
     if outcome != Outcome::Skipped {
-        test.chain.push(Link { kind, message, is_check: outcome == Outcome::Failed, frames: Vec::new() });
+        test.chain.push(Link { kind, message, is_check: outcome == Outcome::Failed, ..Link::default() });
     }
     outcome != Outcome::Skipped
 }

@@ -1,6 +1,10 @@
 //! What the harnesses of all languages share about syntax trees and line differences: parsing, walking, what a patch
 //! added, each hunk taken back, operators and numbers turned. No language's own rules live here.
 
+mod forced;
+
+pub use forced::{Conditions, forced};
+
 use domain::harness::{Mutant, MutantKind};
 use similar::{Algorithm, DiffOp};
 use std::collections::BTreeSet;

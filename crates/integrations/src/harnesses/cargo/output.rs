@@ -125,7 +125,7 @@ pub fn load_error(error: &CompileError, file: String) -> LoadError {
     let message = format!("error[{}]: {}", error.code, error.message);
     let place = Place { file: error.file.clone(), function: String::new(), line: error.line };
     let log = format!("{message}\n --> {}:{}", error.file, error.line);
-    LoadError { file, chain: vec![Link { kind: kind.to_string(), message, is_check: false, frames: vec![place] }], log }
+    LoadError { file, chain: vec![Link { kind: kind.to_string(), message, is_check: false, frames: vec![place], ..Link::default() }], log }
 }
 
 /// Name → outcome, from the log that the test binary keeps beside what it prints.

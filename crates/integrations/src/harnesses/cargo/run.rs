@@ -478,6 +478,7 @@ impl<'a> Yard<'a> {
                 duration_ms: 0,
                 chain,
                 seen,
+                steps: Vec::new(),
                 log: output::cut(&said, LOG_MAX),
             });
         }
@@ -492,7 +493,7 @@ impl<'a> Yard<'a> {
             let own = panics.iter().rposition(|p| p.thread == test.name || p.thread == "main");
             if let Some(error) = said.lines().rev().find_map(|l| l.strip_prefix("Error: ")) {
                 let kind = output::kind_of(error).unwrap_or_else(|| "error".to_string());
-                chain.push(Link { kind, message: output::cut(error, 600), is_check: true, frames: vec![in_test(test)] });
+                chain.push(Link { kind, message: output::cut(error, 600), is_check: true, frames: vec![in_test(test)], ..Link::default() });
             } else if said.contains("test did not panic as expected")
                 || own.is_none() && said.contains("panic did not contain expected string")
             {
@@ -501,6 +502,7 @@ impl<'a> Yard<'a> {
                     message: "the test did not panic as expected".into(),
                     is_check: true,
                     frames: vec![in_test(test)],
+                    ..Link::default()
                 });
             } else if let Some(at) = own {
                 let failure = panics.remove(at);
@@ -532,9 +534,10 @@ impl<'a> Yard<'a> {
         let known = self.known(&last.file).await?;
         let is_check = known.is_test || inline::is_test_line(&known.test_lines, last.line);
         let kind = if is_check { "assertion" } else { "panic" };
-        let mut links = vec![Link { kind: kind.to_string(), message: panic.message.clone(), is_check, frames: frames.clone() }];
+        let mut links =
+            vec![Link { kind: kind.to_string(), message: panic.message.clone(), is_check, frames: frames.clone(), ..Link::default() }];
         if let Some(kind) = output::error_kind(&panic.message) {
-            links.push(Link { kind, message: panic.message.clone(), is_check: false, frames });
+            links.push(Link { kind, message: panic.message.clone(), is_check: false, frames, ..Link::default() });
         }
         Ok(links)
     }
@@ -573,8 +576,9 @@ fn crashed(test: &Chosen, output: &ExecOutput) -> TestResult {
         file: test.file.clone(),
         outcome: Outcome::Failed,
         duration_ms: 0,
-        chain: vec![Link { kind: kind.to_string(), message, is_check: overflowed, frames: vec![in_test(test)] }],
+        chain: vec![Link { kind: kind.to_string(), message, is_check: overflowed, frames: vec![in_test(test)], ..Link::default() }],
         seen: Vec::new(),
+        steps: Vec::new(),
         log: output::cut(&text, LOG_MAX),
     }
 }

@@ -81,7 +81,7 @@ impl TestHarness for Node {
         })
     }
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
-        launch(place, batch, &["/usr/bin/env", "node", "/proof/launch.mjs"]).await
+        launch(place, batch, &["/usr/bin/env", "node", &format!("{}/launch.mjs", batch.assets_dir)]).await
     }
     fn traceback(&self, prose: &str) -> Option<Exception> {
         traceback(prose)

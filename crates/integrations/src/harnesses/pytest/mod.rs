@@ -1,5 +1,6 @@
 //! Python: pytest, and unittest's classes through it.
 
+mod checks;
 mod files;
 mod mutants;
 mod sleeve;
@@ -14,7 +15,13 @@ use domain::sandbox::Sandbox;
 
 pub struct Pytest;
 
-const ASSETS: &[(&str, &str)] = &[("launch.py", include_str!("launch.py"))];
+const ASSETS: &[(&str, &str)] = &[
+    ("launch.py", include_str!("launch/launch.py")),
+    ("witness.py", include_str!("launch/witness.py")),
+    ("framework.py", include_str!("launch/framework.py")),
+    ("bare.py", include_str!("launch/bare.py")),
+    ("wrong.py", include_str!("launch/wrong.py")),
+];
 
 #[async_trait]
 impl TestHarness for Pytest {
@@ -52,7 +59,7 @@ impl TestHarness for Pytest {
         })
     }
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
-        launch(place, batch, &["/usr/bin/env", "python3", "-B", "/proof/launch.py"]).await
+        launch(place, batch, &["/usr/bin/env", "python3", "-B", &format!("{}/launch.py", batch.assets_dir)]).await
     }
     fn traceback(&self, prose: &str) -> Option<Exception> {
         traceback(prose)
@@ -68,6 +75,12 @@ impl TestHarness for Pytest {
     }
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
         sleeve::findings(path, old, new)
+    }
+    fn blunted(&self, path: &str, text: &str, tests: &[String]) -> Vec<Mutant> {
+        checks::blunted(path, text, tests)
+    }
+    fn function_around(&self, _path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
+        mutants::function_around(text, line)
     }
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool {
         sleeve::reads_dice(old, new)

@@ -2,14 +2,16 @@
 //! indented again; the launcher provides the module that the decorators come from.
 
 use crate::syntax::{
-    Language, Source, Turns, above, added_lines, below, last_line, line, named, next_number, replace, reverted, touches, turned,
+    Conditions, Language, Source, Turns, above, added_lines, below, forced, last_line, line, named, next_number, replace, reverted,
+    touches, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
 use tree_sitter::Node;
 
-/// What a swallowed exception leaves behind, one variant each.
-const HUSH_VALUES: &[&str] = &["None", "0", "7", "''", "'~'", "[]", "[0]"];
+/// What a swallowed exception leaves behind, one variant each; the empty ones first.
+const HUSH_VALUES: &[&str] = &["None", "0", "''", "[]", "{}", "7", "'~'", "[0]", "{'~': 0}"];
+const EMPTY_VALUES: usize = 5;
 const GIVEN_VALUES: &[(&str, &str)] = &[("None", "nothing"), ("0", "zero"), ("''", "an empty string")];
 
 const TURNS: Turns = Turns {
@@ -31,6 +33,16 @@ const TURNS: Turns = Turns {
     numbers: &["integer", "float"],
 };
 
+const CONDITIONS: Conditions = Conditions {
+    holders: &["if_statement", "elif_clause", "conditional_expression", "if_clause"],
+    joined: &["boolean_operator"],
+    operators: &["and", "or"],
+    truths: ("True", "False"),
+    functions: &["function_definition", "lambda"],
+    returns: &["return_statement"],
+    binding: &["named_expression", "yield", "await"],
+};
+
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let Some(source) = Source::parse(Language::Python, text) else { return Vec::new() };
     let name = frame.function.rsplit('.').next().unwrap_or_default();
@@ -41,16 +53,58 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
         .filter(|n| n.child_by_field_name("name").is_some_and(|m| source.of(m) == name))
         .last();
     let Some(function) = function else { return Vec::new() };
+    let mutant = |with: String, giving: &str, alike: u8| Mutant {
+        description: format!("the exception swallowed in `{name}`, {giving}"),
+        file: path.to_string(),
+        line: line(function),
+        text: Some(decorated(text, function, &with)),
+        kind: MutantKind::Hush { alike },
+    };
+    let is_generator = own(function).iter().any(|n| n.kind() == "yield");
+    let given = returned(&source, function);
+    if given.is_empty() && !is_generator {
+        // Nothing to look at but what it does: a test that looks there notices a disturbance.
+        return vec![mutant("swallow(None)".into(), "giving None", 0), mutant("disturb()".into(), "with what it works on disturbed", 0)];
+    }
+    if given.iter().all(|value| is_truth(&source, *value)) && !is_generator {
+        return vec![mutant("swallow(False)".into(), "giving False", 1), mutant("swallow(True)".into(), "giving True", 0)];
+    }
     HUSH_VALUES
         .iter()
-        .map(|value| Mutant {
-            description: format!("the exception swallowed in `{name}`, giving {value}"),
-            file: path.to_string(),
-            line: line(function),
-            text: Some(decorated(text, function, &format!("swallow({value})"))),
-            kind: MutantKind::Hush { alike: 0 },
+        .enumerate()
+        .map(|(i, value)| {
+            // An element of a generator is one, whatever it is.
+            let alike = u8::from(i < EMPTY_VALUES && !is_generator);
+            mutant(format!("swallow({value})"), &format!("giving {value}"), alike)
         })
         .collect()
+}
+
+/// The nodes of a function without those of the functions in it.
+fn own<'t>(function: Node<'t>) -> Vec<Node<'t>> {
+    let of = |node: Node<'t>| node.parent().and_then(|p| above(p, &["function_definition", "lambda"]));
+    below(function).into_iter().filter(|n| of(*n) == Some(function)).collect()
+}
+
+/// The expressions that it returns.
+fn returned<'t>(source: &Source<'_>, function: Node<'t>) -> Vec<Node<'t>> {
+    let statements = own(function).into_iter().filter(|n| n.kind() == "return_statement");
+    statements.filter_map(|n| named(n).into_iter().next()).filter(|value| source.of(*value) != "None").collect()
+}
+
+fn is_truth(source: &Source<'_>, value: Node<'_>) -> bool {
+    match value.kind() {
+        "true" | "false" | "not_operator" | "comparison_operator" => true,
+        "boolean_operator" => named(value).into_iter().all(|part| is_truth(source, part)),
+        "parenthesized_expression" => named(value).first().is_some_and(|inner| is_truth(source, *inner)),
+        "call" => {
+            let function = value.child_by_field_name("function").map(|f| source.of(f)).unwrap_or_default();
+            let last = function.rsplit('.').next().unwrap_or_default();
+            matches!(last, "bool" | "any" | "all" | "isinstance" | "issubclass" | "hasattr" | "callable" | "startswith" | "endswith")
+                || last.starts_with("is_")
+        }
+        _ => false,
+    }
 }
 
 fn decorated(text: &str, function: Node<'_>, with: &str) -> String {
@@ -79,9 +133,15 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
             });
         }
     }
-    let code: BTreeSet<u32> = added.clone();
-    mutants.extend(turned(path, &source, &code, &TURNS));
+    mutants.extend(forced(path, &source, &added, &CONDITIONS));
+    mutants.extend(turned(path, &source, &added, &TURNS));
     mutants
+}
+
+pub fn function_around(text: &str, at: u32) -> Option<(u32, u32)> {
+    let source = Source::parse(Language::Python, text)?;
+    let functions = source.nodes().into_iter().filter(|n| n.kind() == "function_definition");
+    functions.filter(|f| line(*f) <= at && at <= last_line(*f)).last().map(|f| (line(f), last_line(f)))
 }
 
 /// The innermost functions around added lines and around the places where lines were taken out.
@@ -127,6 +187,25 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
             "boolean_operator" | "conditional_expression" if added.contains(&line(node)) => {
                 literals.extend(named(node).into_iter().filter(|n| is_literal(*n)));
             }
+            "return_statement" | "break_statement" | "continue_statement" if added.contains(&line(node)) && leaves_finally(node) => {
+                findings.push(Finding { line: line(node), what: "leaves a `finally`, which drops every exception".to_string() });
+            }
+            "return_statement" if added.contains(&line(node)) && in_exit(&source, node) => match named(node).first() {
+                Some(value)
+                    if value.kind() == "true"
+                        && node.parent().and_then(|b| b.parent()).is_some_and(|f| f.kind() == "function_definition") =>
+                {
+                    findings.push(swallows(node));
+                }
+                Some(value) if !matches!(source.of(*value), "False" | "None") => mutants.push(Mutant {
+                    description: format!("`{0}` turned into `not ({0})`", source.of(*value)),
+                    file: path.to_string(),
+                    line: line(node),
+                    text: Some(replace(source.text, value.byte_range(), &format!("not ({})", source.of(*value)))),
+                    kind: MutantKind::Handler,
+                }),
+                _ => {}
+            },
             "return_statement" if added.contains(&line(node)) => {
                 let guard = node
                     .parent()
@@ -189,6 +268,21 @@ fn handler<'t>(
         }
         literals.extend(literals_in(source, statement));
     }
+}
+
+/// A jump out of a `finally` of the same function or loop.
+fn leaves_finally(node: Node<'_>) -> bool {
+    let walls: &[&str] = match node.kind() {
+        "return_statement" => &["finally_clause", "function_definition", "lambda"],
+        _ => &["finally_clause", "function_definition", "lambda", "for_statement", "while_statement"],
+    };
+    above(node, walls).is_some_and(|n| n.kind() == "finally_clause")
+}
+
+/// What `__exit__` gives decides whether an exception goes on.
+fn in_exit(source: &Source<'_>, node: Node<'_>) -> bool {
+    let name = above(node, &["function_definition"]).and_then(|f| f.child_by_field_name("name")).map(|n| source.of(n));
+    matches!(name, Some("__exit__" | "__aexit__"))
 }
 
 fn swallows(node: Node<'_>) -> Finding {
@@ -277,7 +371,20 @@ fn literals_in<'t>(source: &Source<'_>, node: Node<'t>) -> Vec<Node<'t>> {
 
 fn turn(path: &str, source: &Source<'_>, literal: Node<'_>) -> Option<Mutant> {
     let was = source.of(literal);
-    let now = match literal.kind() {
+    let now = other_literal(source, literal)?;
+    Some(Mutant {
+        description: format!("`{was}` turned into `{now}`"),
+        file: path.to_string(),
+        line: line(literal),
+        text: Some(replace(source.text, literal.byte_range(), &now)),
+        kind: MutantKind::Handler,
+    })
+}
+
+/// Another literal of the same type.
+pub fn other_literal(source: &Source<'_>, literal: Node<'_>) -> Option<String> {
+    let was = source.of(literal);
+    Some(match literal.kind() {
         "integer" | "float" => next_number(was)?,
         "true" => "False".to_string(),
         "false" => "True".to_string(),
@@ -285,13 +392,6 @@ fn turn(path: &str, source: &Source<'_>, literal: Node<'_>) -> Option<Mutant> {
         "tuple" => "(0,)".to_string(),
         "dictionary" => "{'~': 0}".to_string(),
         _ => turned_string(was)?,
-    };
-    Some(Mutant {
-        description: format!("`{was}` turned into `{now}`"),
-        file: path.to_string(),
-        line: line(literal),
-        text: Some(replace(source.text, literal.byte_range(), &now)),
-        kind: MutantKind::Handler,
     })
 }
 
@@ -322,6 +422,8 @@ mod tests {
         let frame = Place { file: "a.py".into(), function: "rate".into(), line: 2 };
         let found = hush("a.py", OLD, &frame);
         assert_eq!(found.len(), HUSH_VALUES.len());
+        assert_eq!(hush("a.py", "def good(c):\n    return c in RATES\n", &Place { function: "good".into(), ..frame.clone() }).len(), 2);
+        assert_eq!(hush("a.py", "def put(c):\n    RATES.pop(c)\n", &Place { function: "put".into(), ..frame.clone() }).len(), 2);
         assert_eq!(found[1].text.as_deref(), Some("@__import__('_wrong').swallow(0)\ndef rate(c):\n    return RATES[c]\n"));
     }
 
@@ -347,6 +449,8 @@ mod tests {
                 "`rate` gives nothing",
                 "`rate` gives zero",
                 "`rate` gives an empty string",
+                "`c not in RATES` taken as always true",
+                "`c not in RATES` taken as never true",
                 "`not in` turned into `in`",
                 "`1` turned into `2`"
             ]
