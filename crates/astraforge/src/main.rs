@@ -16,6 +16,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // A sandbox's first process is this binary again; it must not find any thread when it builds its namespaces.
     sandbox::init_if_asked();
+    // What is written is for this user alone, also in a data dir that others may enter.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = cli::Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

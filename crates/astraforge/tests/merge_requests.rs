@@ -62,7 +62,7 @@ impl House {
         let dir = tempfile::tempdir().expect("a folder");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let engine = engine(dir.path(), format!("http://{address}")).await;
+        let engine = engine(&dir.path().join("data"), format!("http://{address}")).await;
         let app = server::router(AppState::new(engine.clone(), ServerConfig::default()));
         let served = app.clone();
         tokio::spawn(async move { axum::serve(listener, served).await });

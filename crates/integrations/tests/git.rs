@@ -9,7 +9,7 @@ use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
 use domain::repository::Repository;
 use domain::sandbox::{Command, Workspace};
 use domain::{Kind, RepositoryId};
-use house::{House, git};
+use house::{DATA, House, git};
 use integrations::forges;
 use jiff::SignedDuration;
 use std::fs;
@@ -43,6 +43,22 @@ async fn imported(house: &House) -> (RepositoryId, Commit) {
     assert_eq!(house.git.import(id, Import::Path(house.path("source"))).await.expect("an import"), "trunk");
     let tip = house.git.resolve(id, "trunk").await.expect("the tip");
     (id, tip)
+}
+
+#[tokio::test]
+async fn the_servers_own_folder_is_never_imported() {
+    let house = House::new();
+    imported(&house).await;
+    source(&house.path(DATA).join("demo/example"));
+    let example = house.git.import(house.fresh(), Import::Path(house.path(DATA).join("demo/example"))).await;
+    assert_eq!(example.expect("the control: the example that the demo unpacks"), "trunk");
+    let secret = house.path(DATA).join("secret.key");
+    fs::write(&secret, "secret").expect("planted");
+    symlink(house.path(DATA), house.path("link")).expect("a link");
+    for path in [house.path(DATA), house.path(DATA).join("git"), house.path(""), house.path("link"), house.path("source/../data/git")] {
+        let error = house.git.import(house.fresh(), Import::Path(path.clone())).await.expect_err("it is ours");
+        assert!(error.kind == Kind::Invalid && error.message.contains("data dir"), "{}: {error}", path.display());
+    }
 }
 
 #[tokio::test]

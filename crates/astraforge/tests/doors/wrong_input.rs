@@ -19,6 +19,18 @@ fn problem(answer: &Answer, status: u16) -> String {
     detail.to_string()
 }
 
+#[test]
+fn what_the_server_writes_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let house = House::cold(&script(json!([]), "Nothing."));
+    let entries: Vec<_> = std::fs::read_dir(&house.data).expect("the data dir").flatten().collect();
+    assert!(entries.len() > 4, "the control: it has written something");
+    for entry in entries {
+        let mode = entry.metadata().expect("a stat").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has the mode {mode:o}", entry.path().display());
+    }
+}
+
 /// A second person with a workspace and a key of their own.
 struct Stranger {
     cookies: String,

@@ -111,15 +111,16 @@ impl Ground {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        let provisioner: Arc<dyn Provisioner> = Arc::new(sandbox::testkit::local(dir.path(), None).expect("sandboxes work here"));
-        let git: Arc<dyn GitHost> = Arc::new(Git::new(dir.path(), provisioner.clone(), clock.clone()).expect("a data dir"));
+        let data_dir = dir.path().join("data");
+        let provisioner: Arc<dyn Provisioner> = Arc::new(sandbox::testkit::local(&data_dir, None).expect("sandboxes work here"));
+        let git: Arc<dyn GitHost> = Arc::new(Git::new(&data_dir, provisioner.clone(), clock.clone()).expect("a data dir"));
         let context = ProofContext {
             git,
             provisioner,
             harnesses: harnesses::all(),
             scanner: Arc::new(secret_scan::Scanner),
             clock,
-            assets_dir: dir.path().join("harness"),
+            assets_dir: data_dir.join("harness"),
             parallel: 2,
         };
         Ground { dir, context }
@@ -172,7 +173,7 @@ impl Ground {
             provisioner: self.context.provisioner.clone(),
             harnesses: self.context.harnesses.clone(),
             clock: self.context.clock.clone(),
-            data_dir: self.dir.path().to_path_buf(),
+            data_dir: self.dir.path().join("data"),
             registries: Vec::new(),
             set_up_env: ["CARGO_HTTP_CAINFO", "NODE_EXTRA_CA_CERTS"].map(|name| (name.to_string(), bundle.clone())).into(),
         };

@@ -10,6 +10,8 @@ use domain::{Error, RepositoryId, Result, Timestamp};
 use std::path::{Path, PathBuf};
 
 const NO_BRANCHES: i32 = 45;
+/// The one folder of the data dir that is made to be imported.
+const EXAMPLES: &str = "demo";
 
 /// Makes a bare repository and points its `HEAD`; harmless when it is there already.
 const INIT: &str = r#"
@@ -110,6 +112,13 @@ async fn import_folder(git: &Git, repository: RepositoryId, path: &Path) -> Resu
     let path = tokio::fs::canonicalize(path)
         .await
         .map_err(|error| Error::field("source", format!("the folder `{}` can't be read: {error}", path.display())))?;
+    // Ours holds the installation's secret and everybody's repositories, which nobody may read through one of their own.
+    let ours =
+        tokio::fs::canonicalize(&git.data_dir).await.map_err(|error| Error::internal("the data dir can't be read").because(error))?;
+    let is_inside = path.starts_with(&ours) && !path.starts_with(ours.join(EXAMPLES));
+    if is_inside || ours.starts_with(&path) {
+        return Err(Error::field("source", "the data dir of this server can't be imported, nor what is in it or around it"));
+    }
     let place = Place { repository, reach: Reach::Folder(path.clone()) };
     let inner = path.join(".git");
     match tokio::fs::symlink_metadata(&inner).await {

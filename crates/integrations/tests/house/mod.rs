@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
+pub const DATA: &str = "data";
+
 pub struct House {
     dir: tempfile::TempDir,
     pub git: Arc<dyn domain::git::GitHost>,
@@ -22,15 +24,16 @@ impl House {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
-        let provisioner: Arc<dyn Provisioner> = Arc::new(sandbox::testkit::local(dir.path(), None).expect("sandboxes work here"));
-        let git = Arc::new(Git::new(dir.path(), provisioner.clone(), clock.clone()).expect("a data dir"));
+        let provisioner: Arc<dyn Provisioner> =
+            Arc::new(sandbox::testkit::local(&dir.path().join(DATA), None).expect("sandboxes work here"));
+        let git = Arc::new(Git::new(&dir.path().join(DATA), provisioner.clone(), clock.clone()).expect("a data dir"));
         House { dir, git, clock, provisioner }
     }
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
     pub fn repository(&self, id: RepositoryId) -> PathBuf {
-        repository_dir(self.dir.path(), id)
+        repository_dir(&self.dir.path().join(DATA), id)
     }
     pub fn fresh<T: From<Uuid>>(&self) -> T {
         self.clock.fresh()
