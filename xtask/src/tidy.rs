@@ -72,6 +72,7 @@ pub fn run() -> Result<bool> {
         }
     }
     claims(&mut complaints)?;
+    settings(&mut complaints)?;
     for complaint in &complaints {
         println!("    {complaint}");
     }
@@ -226,6 +227,18 @@ fn claims(complaints: &mut Vec<String>) -> Result<()> {
             complaints.push(format!("docs/security/claims.md names the test `{test}`, which does not exist"));
         }
     }
+    Ok(())
+}
+
+/// Every setting that the program reads stands in `docs/configuration.md`.
+fn settings(complaints: &mut Vec<String>) -> Result<()> {
+    let page = fs::read_to_string(root().join("docs/configuration.md"))?;
+    let mut code = String::new();
+    gather(&root().join("crates/astraforge/src"), &mut code)?;
+    let reads = ["lookup.text(\"", "lookup.flag(\"", "lookup.list(\"", "env = \""];
+    let names: BTreeSet<&str> = reads.iter().flat_map(|how| code.split(how).skip(1).filter_map(|rest| rest.split('"').next())).collect();
+    let silent = names.iter().filter(|name| !page.contains(&format!("`{name}`")));
+    complaints.extend(silent.map(|name| format!("docs/configuration.md does not tell of `{name}`")));
     Ok(())
 }
 

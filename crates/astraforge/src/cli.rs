@@ -48,9 +48,9 @@ pub struct Common {
 pub struct Serve {
     #[command(flatten)]
     pub common: Common,
-    /// Address and port to listen on.
-    #[arg(long, env = "ASTRAFORGE_LISTEN", default_value = "127.0.0.1:8001")]
-    pub listen: SocketAddr,
+    /// Address and port to listen on; `127.0.0.1:8001` by default.
+    #[arg(long, env = "ASTRAFORGE_LISTEN")]
+    pub listen: Option<SocketAddr>,
     /// How people reach this server; `http://localhost:<port>` by default.
     #[arg(long, env = "ASTRAFORGE_PUBLIC_URL")]
     pub public_url: Option<String>,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What the first server shipped as its key, known to everybody.
 const REFUSED_KEYS: &[&str] = &["insecure", "insecure-secret-key", "changeme", "change-me", "django-insecure"];
+const LISTEN_DEFAULT: &str = "127.0.0.1:8001";
 const SECRET_KEY_CHARS_MIN: usize = 32;
 
 /// Where a setting that is no flag is looked up.
@@ -161,8 +162,17 @@ pub struct ServeConfig {
 impl ServeConfig {
     pub fn open(serve: &Serve) -> Result<ServeConfig> {
         let base = Base::open(&serve.common)?;
-        let script = match &serve.script {
-            Some(path) => Some(fs::read_to_string(path).with_context(|| format!("the script {} can't be read", path.display()))?),
+        let lookup = &base.lookup;
+        let listen = match (serve.listen, lookup.text("ASTRAFORGE_LISTEN")) {
+            (Some(listen), _) => listen,
+            (None, Some(text)) => {
+                text.parse().with_context(|| format!("ASTRAFORGE_LISTEN is `{text}`; say an address and a port, as {LISTEN_DEFAULT}"))?
+            }
+            (None, None) => LISTEN_DEFAULT.parse()?,
+        };
+        let public_url = serve.public_url.clone().or_else(|| lookup.text("ASTRAFORGE_PUBLIC_URL"));
+        let script = match serve.script.clone().or_else(|| lookup.text("ASTRAFORGE_SCRIPT").map(PathBuf::from)) {
+            Some(path) => Some(fs::read_to_string(&path).with_context(|| format!("the script {} can't be read", path.display()))?),
             None => None,
         };
         let debug = base.lookup.flag("DEBUG", false)?;
@@ -173,10 +183,10 @@ impl ServeConfig {
             other => other,
         };
         Ok(ServeConfig {
-            listen: serve.listen,
-            public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_string()),
+            listen,
+            public_url: public_url.map(|url| url.trim_end_matches('/').to_string()),
             script,
-            unsafe_process: serve.unsafe_process,
+            unsafe_process: serve.unsafe_process || lookup.flag("ASTRAFORGE_UNSAFE_PROCESS", false)?,
             log_filter: format!("{level},sqlx=warn,hyper=warn,reqwest=warn,rustls=warn"),
             executor: base.lookup.text("EXECUTOR"),
             base,
@@ -198,15 +208,18 @@ pub fn host_registries(lookup: &Lookup) -> (Vec<HostPort>, BTreeMap<String, Stri
     }
     for (name, key) in [("PIP_INDEX_URL", "index-url"), ("PIP_EXTRA_INDEX_URL", "extra-index-url")] {
         if let Some(url) = lookup.text(name).or_else(|| pip_setting(key)) {
-            hosts.extend(host_port(&url));
-            env.insert(name.to_string(), without_credentials(&url));
+            mirror(name, &url, &mut hosts, &mut env);
         }
     }
     if let Some(url) = lookup.text("NPM_CONFIG_REGISTRY").or_else(npm_registry) {
-        hosts.extend(host_port(&url));
-        env.insert("NPM_CONFIG_REGISTRY".to_string(), url);
+        mirror("NPM_CONFIG_REGISTRY", &url, &mut hosts, &mut env);
     }
     (hosts, env)
+}
+
+fn mirror(name: &str, url: &str, hosts: &mut Vec<HostPort>, env: &mut BTreeMap<String, String>) {
+    hosts.extend(host_port(url));
+    env.insert(name.to_string(), without_credentials(url));
 }
 
 fn pip_setting(key: &str) -> Option<String> {
@@ -256,10 +269,34 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_of_the_server_may_stand_in_the_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("astraforge.toml");
+        let text =
+            "astraforge_listen = '127.0.0.1:9009'\nASTRAFORGE_PUBLIC_URL = 'https://forge.example/'\nASTRAFORGE_UNSAFE_PROCESS = true\n";
+        fs::write(&file, text).expect("a file");
+        let common = Common { data_dir: Some(dir.path().join("data")), config: Some(file), ..Common::default() };
+        let serve = |listen: Option<&str>| Serve {
+            common: common.clone(),
+            listen: listen.map(|l| l.parse().expect("an address")),
+            public_url: None,
+            script: None,
+            unsafe_process: false,
+        };
+        let config = ServeConfig::open(&serve(None)).expect("it opens");
+        assert_eq!(config.listen.port(), 9009);
+        assert_eq!(config.public_url.as_deref(), Some("https://forge.example"));
+        assert!(config.unsafe_process);
+        assert_eq!(ServeConfig::open(&serve(Some("127.0.0.1:7"))).expect("it opens").listen.port(), 7, "a flag wins");
+    }
+
+    #[test]
     fn a_registry_is_its_host_and_port_without_credentials() {
         let url = "https://user:pass@mirror.example:8443/simple";
-        assert_eq!(host_port(url), Some(HostPort { host: "mirror.example".into(), port: 8443 }));
-        assert_eq!(without_credentials(url), "https://mirror.example:8443/simple");
+        let (mut hosts, mut env) = (Vec::new(), BTreeMap::new());
+        mirror("NPM_CONFIG_REGISTRY", url, &mut hosts, &mut env);
+        assert_eq!(hosts, [HostPort { host: "mirror.example".into(), port: 8443 }]);
+        assert_eq!(env["NPM_CONFIG_REGISTRY"], "https://mirror.example:8443/simple");
         assert_eq!(host_port("https://pypi.org/simple"), Some(HostPort { host: "pypi.org".into(), port: 443 }));
     }
 }

@@ -52,6 +52,8 @@ pub const GIT_SECONDS_MAX: u64 = 300;
 pub const CACHES_KEPT_SECONDS: i64 = 14 * 24 * 3_600;
 
 pub const JOB_ATTEMPTS_MAX: i32 = 5;
+/// Attempts that ended with their process count too; beyond these the job may be what ends it.
+pub const JOB_CLAIMS_MAX: i32 = 15;
 pub const JOB_LEASE_SECONDS: i64 = 30;
 pub const JOBS_PER_WORKSPACE_MAX: i64 = 4;
 

@@ -157,6 +157,13 @@ pub struct RunRecord {
     pub what_changed: String,
 }
 
+impl RunRecord {
+    pub fn step_mut(&mut self, step: Step) -> &mut StepRecord {
+        let index = self.steps.iter().position(|s| s.name == step).expect("every run has every step");
+        &mut self.steps[index]
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OtherTests {

@@ -61,6 +61,10 @@ async fn carry(engine: &Engine, claimed: Claimed) {
     let (cancel, cancelled) = watch::channel(claimed.job.cancel_requested);
     let (job, lease) = (claimed.job.clone(), claimed.lease.clone());
     let last_attempt = job.attempts >= limits::JOB_ATTEMPTS_MAX;
+    if job.attempts > limits::JOB_CLAIMS_MAX {
+        let words = format!("the server was killed in the middle of it {} times: it may be what kills the server", limits::JOB_CLAIMS_MAX);
+        return settle(engine, &claimed, Err(domain::Error::internal(words)), true).await;
+    }
     let mut task = tokio::spawn({
         let engine = engine.clone();
         async move { jobs::carry_out(&engine, &job, &lease, cancelled, last_attempt).await }
@@ -99,8 +103,12 @@ async fn heartbeat(engine: &Engine, claimed: &Claimed) -> Result<Beat> {
 
 /// On a clean stop the job is due again at once, for whichever process comes next.
 async fn release(engine: &Engine, claimed: &Claimed) {
-    let outcome = Err(domain::Error::unavailable("the server stopped"));
-    if let Err(error) = store_outcome(engine, claimed, &outcome, Next::Again(engine.now())).await {
+    let handed_back = async {
+        let mut tx = engine.store.write().await?;
+        store::queue::hand_back(&mut tx, &claimed.lease).await?;
+        tx.commit().await
+    };
+    if let Err(error) = handed_back.await {
         tracing::warn!(%error, "a job could not be handed back; its lease will run out");
     }
 }
@@ -141,6 +149,9 @@ async fn settle(engine: &Engine, claimed: &Claimed, outcome: Result<()>, last_at
 
 async fn store_outcome(engine: &Engine, claimed: &Claimed, outcome: &Result<()>, next: Next) -> Result<()> {
     let message = outcome.as_ref().err().map(|e| e.message.clone()).unwrap_or_default();
+    if matches!(next, Next::Park) {
+        jobs::give_up(engine, &claimed.job, &claimed.lease, &message).await?;
+    }
     let mut tx = engine.store.write().await?;
     match next {
         Next::Done => store::queue::finish(&mut tx, &claimed.lease, engine.now()).await?,

@@ -172,6 +172,16 @@ pub async fn retry_later(tx: &mut Tx, lease: &Lease, run_at: Timestamp, error: &
     Ok(())
 }
 
+/// Gives the job back untouched, to be taken by another process at once; it was no attempt.
+pub async fn hand_back(tx: &mut Tx, lease: &Lease) -> Result<()> {
+    let sql = "update jobs set state = 'queued', attempts = attempts - 1, worker_id = null, lease_until = null
+        where id = $1 and lease_epoch = $2 and state = 'running'";
+    let rows = tx.run(sql, args![lease.job, lease.epoch]).await?;
+    mine(rows, lease)?;
+    tx.note_jobs();
+    Ok(())
+}
+
 /// Asks for the end of the unfinished job with this key.
 pub async fn cancel(tx: &mut Tx, key: &str, now: Timestamp) -> Result<Cancelled> {
     let sql = "update jobs set state = 'cancelled', cancel_requested = $2, finished_at = $3 where key = $1 and state = 'queued'";

@@ -34,7 +34,7 @@ pub async fn step(work: &mut Work) -> Result<()> {
     work.run.record.usage = llm::usage(&work.engine, work.run.id).await?;
     keep(work, outcome, patch).await?;
     for step in [Step::Reproduce, Step::Patch] {
-        if work.step_mut(step).state != StepState::Done {
+        if work.run.record.step_mut(step).state != StepState::Done {
             let summary = if step == Step::Patch { patch_summary(work) } else { "a failing test was asked for first".to_string() };
             let since = if step == Step::Patch { before } else { work.run.record.usage };
             work.finish(step, summary, since).await?;
@@ -168,7 +168,7 @@ async fn tell(work: &mut Work, mut receiver: mpsc::Receiver<AgentEvent>) -> Resu
             _ => None,
         };
         if let AgentEvent::FileChanged { path, .. } = &event
-            && work.step_mut(Step::Reproduce).state == StepState::Working
+            && work.run.record.step_mut(Step::Reproduce).state == StepState::Working
             && !super::prepare::looks_like_a_test(work, path)
         {
             let before = work.run.record.usage;

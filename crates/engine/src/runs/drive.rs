@@ -11,7 +11,7 @@ use domain::repository::Repository;
 use domain::request::{ChatMessage, Request, RequestState};
 use domain::run::{Run, RunStatus, Step, StepState};
 use domain::sandbox::Provisioner;
-use domain::{Error, Kind, Result, RunId};
+use domain::{Error, IncidentId, Kind, Result, RunId};
 use serde_json::json;
 use std::sync::Arc;
 use store::queue::Lease;
@@ -164,7 +164,7 @@ impl Work {
 
     pub async fn begin(&mut self, step: Step) -> Result<()> {
         let now = self.engine.now();
-        let record = self.step_mut(step);
+        let record = self.run.record.step_mut(step);
         record.state = StepState::Working;
         record.started_at = Some(now);
         record.finished_at = None;
@@ -177,7 +177,7 @@ impl Work {
     pub async fn finish(&mut self, step: Step, summary: String, before: domain::usage::Usage) -> Result<()> {
         let now = self.engine.now();
         let spent = spent_since(&self.run.record.usage, &before);
-        let record = self.step_mut(step);
+        let record = self.run.record.step_mut(step);
         record.state = StepState::Done;
         record.finished_at = Some(now);
         record.summary = summary.clone();
@@ -190,11 +190,6 @@ impl Work {
             record.state = StepState::Waiting;
         }
         self.save_with("step", json!({"step": "prove", "state": "failed", "summary": summary})).await
-    }
-
-    pub fn step_mut(&mut self, step: Step) -> &mut domain::run::StepRecord {
-        let index = self.run.record.steps.iter().position(|s| s.name == step).expect("every run has every step");
-        &mut self.run.record.steps[index]
     }
 
     pub fn say_live(&mut self, line: &str) {
@@ -231,50 +226,73 @@ impl Work {
 
     /// The run's last transaction: its status, its request's, its incident's, and the closing event.
     async fn end(&mut self, status: RunStatus, error: String) -> Result<()> {
-        let now = self.engine.now();
         self.log.flush().await;
-        if status != RunStatus::Completed
-            && let Some(step) = self.run.step
-        {
-            let record = self.step_mut(step);
-            record.state = StepState::Failed;
-            record.finished_at = Some(now);
-            record.summary = error.lines().next().unwrap_or_default().to_string();
-        }
-        self.run.status = status;
-        self.run.error = error.clone();
-        self.run.finished_at = Some(now);
-        self.run.live_line = String::new();
-        self.run.live_since = None;
         let mut tx = self.write().await?;
-        store::runs::update(&mut tx, &self.run).await?;
-        let request = store::requests::get(&mut tx, self.request.id).await?;
-        let (kind, fields, state) = match status {
-            RunStatus::Completed => ("completed", json!({"message": closing_words(&self.run)}), None),
-            RunStatus::Cancelled => ("cancelled", json!({"message": "the run was cancelled"}), Some(RequestState::Cancelled)),
-            _ => ("error", json!({"stage": "failed", "message": error}), Some(RequestState::Failed)),
-        };
-        if let Some(state) = state {
-            settle_request(&self.engine, &mut tx, request, state).await?;
-            self.reopen_incident(&mut tx, &error).await?;
-        }
-        events::append(&self.engine, &mut tx, self.request.id, Some(self.run.id), kind, fields).await?;
+        conclude(&self.engine, &mut tx, &mut self.run, status, &error).await?;
         tx.commit().await?;
         homes::remove(&self.engine, self.run.id).await;
         Ok(())
     }
+}
 
-    async fn reopen_incident(&self, tx: &mut store::Tx, error: &str) -> Result<()> {
-        let Some(id) = self.request.incident else { return Ok(()) };
-        let mut incident = store::incidents::get(tx, id).await?;
-        if incident.state == IncidentState::Fixing {
-            incident.state = IncidentState::Open;
-            incident.no_run_reason = format!("run {} ended without a fix: {}", self.run.number, error.lines().next().unwrap_or_default());
-            incident.updated_at = self.engine.now();
-            store::incidents::update(tx, &incident).await?;
-        }
-        Ok(())
+/// Ends as failed whatever run can't go on: its job is parked.
+pub async fn give_up(engine: &Engine, id: RunId, lease: &Lease, error: &str) -> Result<()> {
+    let mut tx = fenced(engine, lease).await?;
+    let mut run = match store::runs::get(&mut tx, id).await {
+        Ok(run) if !run.status.is_final() => run,
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind == Kind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    conclude(engine, &mut tx, &mut run, RunStatus::Failed, error).await?;
+    tx.commit().await?;
+    homes::remove(engine, id).await;
+    Ok(())
+}
+
+/// The run's end and what follows from it for its request and incident.
+async fn conclude(engine: &Engine, tx: &mut store::Tx, run: &mut Run, status: RunStatus, error: &str) -> Result<()> {
+    let now = engine.now();
+    let first_line = error.lines().next().unwrap_or_default();
+    if status != RunStatus::Completed
+        && let Some(step) = run.step
+    {
+        let record = run.record.step_mut(step);
+        record.state = StepState::Failed;
+        record.finished_at = Some(now);
+        record.summary = first_line.to_string();
     }
+    run.status = status;
+    run.error = error.to_string();
+    run.finished_at = Some(now);
+    run.live_line = String::new();
+    run.live_since = None;
+    store::runs::update(tx, run).await?;
+    let request = store::requests::get(tx, run.request).await?;
+    let (kind, fields, state) = match status {
+        RunStatus::Completed => ("completed", json!({"message": closing_words(run)}), None),
+        RunStatus::Cancelled => ("cancelled", json!({"message": "the run was cancelled"}), Some(RequestState::Cancelled)),
+        _ => ("error", json!({"stage": "failed", "message": error}), Some(RequestState::Failed)),
+    };
+    if let Some(state) = state {
+        if let Some(incident) = request.incident {
+            reopen_incident(engine, tx, incident, run.number, first_line).await?;
+        }
+        settle_request(engine, tx, request, state).await?;
+    }
+    events::append(engine, tx, run.request, Some(run.id), kind, fields).await?;
+    Ok(())
+}
+
+async fn reopen_incident(engine: &Engine, tx: &mut store::Tx, id: IncidentId, run_number: i64, why: &str) -> Result<()> {
+    let mut incident = store::incidents::get(tx, id).await?;
+    if incident.state == IncidentState::Fixing {
+        incident.state = IncidentState::Open;
+        incident.no_run_reason = format!("run {run_number} ended without a fix: {why}");
+        incident.updated_at = engine.now();
+        store::incidents::update(tx, &incident).await?;
+    }
+    Ok(())
 }
 
 fn doing(step: Step) -> &'static str {

@@ -9,6 +9,7 @@ mod crowds;
 mod frame;
 mod house;
 mod model_door;
+mod runs;
 mod sandboxes;
 mod strangers;
 mod workspaces;

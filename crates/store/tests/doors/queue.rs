@@ -207,6 +207,21 @@ both! {
 }
 
 both! {
+    async fn a_job_handed_back_is_due_at_once_and_was_no_attempt(bed: Bed) {
+        add(&bed, vec![job("run", None)]).await;
+        let first = claim(&bed.store, 0).await.unwrap();
+        assert_eq!(first.job.attempts, 1);
+        let mut tx = bed.write().await;
+        queue::hand_back(&mut tx, &first.lease).await.unwrap();
+        tx.commit().await.unwrap();
+        let second = claim(&bed.store, 0).await.unwrap();
+        assert_eq!((second.job.id, second.job.attempts), (first.job.id, 1));
+        let mut tx = bed.write().await;
+        assert_eq!(queue::hand_back(&mut tx, &first.lease).await.unwrap_err().code, queue::LEASE_LOST);
+    }
+}
+
+both! {
     async fn a_job_is_retried_and_parked(bed: Bed) {
         add(&bed, vec![job("run", Some("k"))]).await;
         let first = claim(&bed.store, 0).await.unwrap();
