@@ -3,7 +3,7 @@
 //! Live delivery is only a wake-up. A reader always reads the table from the last number it saw.
 
 use crate::worker::fenced;
-use crate::{Engine, llm};
+use crate::{Engine, llm, scrub};
 use domain::event::{Event, request_topic};
 use domain::limits;
 use domain::{RequestId, Result, RunId};
@@ -249,9 +249,11 @@ impl Writer {
     }
 }
 
-/// The text with each secret replaced.
+/// The text without each secret, and without whatever looks like somebody's key: an agent may read one in the
+/// repository and print it.
 pub fn without(text: &str, secrets: &[String]) -> String {
-    secrets.iter().filter(|s| !s.is_empty()).fold(text.to_string(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
+    let known = secrets.iter().filter(|s| !s.is_empty());
+    scrub::keys(&known.fold(text.to_string(), |text, secret| text.replace(secret.as_str(), "[redacted]")))
 }
 
 /// Replaces each secret wherever it stands in a text of the value.
@@ -295,6 +297,14 @@ mod tests {
         let mut value = json!({"a": ["x s3cret y", {"b": "s3cret"}], "n": 3});
         redact(&mut value, &["s3cret".to_string(), String::new()]);
         assert_eq!(value, json!({"a": ["x [redacted] y", {"b": "[redacted]"}], "n": 3}));
+    }
+
+    #[test]
+    fn a_key_that_an_agent_prints_is_known_by_its_shape() {
+        let key = format!("AKIA{}", "A1B2C3D4E5F6G7H8");
+        let mut value = json!({"log": format!("found {key} in postgres://shop:hunter2@db/shop; basic functionality: a@b.example")});
+        redact(&mut value, &[]);
+        assert_eq!(value["log"], "found [Filtered] in postgres://shop:[Filtered]@db/shop; basic functionality: a@b.example");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Takes secrets and personal data out of an alert before it is stored, and keeps it within its size. Pure.
+//! Takes secrets and personal data out of an alert before it is stored, and keeps it within its size; takes keys out of
+//! what an agent says. Pure.
 //!
 //! Whatever is not kept here can't appear later in a prompt, a log or a merge request. Two nets: names that sound
 //! secret lose their values at any depth, also inside texts; and texts lose what has the shape of a secret.
@@ -65,29 +66,29 @@ const PAIRS: [(&str, &str); 9] = [
 /// Who somebody is, rather than what they know.
 const PERSONAL: [&str; 8] = ["email", "mail", "phone", "birthday", "birthdate", "ip_address", "username", "surname"];
 
-/// Shapes that start with something telling, as one expression: most texts hold none, and one pass says so.
-static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
-    let shapes = [
-        r"(?s:-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|$))",
-        r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA|AGPA|AROA|AIDA)[A-Z0-9]{16}\b",
-        r"\bgh[pousr]_[0-9A-Za-z]{16,}",
-        r"\bgithub_pat_[0-9A-Za-z_]{20,}",
-        r"\bgl(?:pat|ptt|dt|rt|cbt|oas|soat|agent)-[0-9A-Za-z_\-]{16,}",
-        r"\bxox[baprse]-[0-9A-Za-z\-]{8,}",
-        r"\b[rs]k_(?:live|test|prod)_[0-9A-Za-z]{8,}",
-        r"\bsk-[0-9A-Za-z_\-]{20,}",
-        r"\bAIza[0-9A-Za-z_\-]{30,}",
-        r"\bya29\.[0-9A-Za-z_\-]{20,}",
-        r"\bnpm_[0-9A-Za-z]{30,}",
-        r"\bpypi-[0-9A-Za-z_\-]{40,}",
-        r"\bSG\.[0-9A-Za-z_\-]{16,}\.[0-9A-Za-z_\-]{16,}",
-        r"\bhf_[A-Za-z]{30,}",
-        r"\bey[A-Za-z0-9_\-]{8,}\.ey[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?",
-        r"\b(?i:bearer|basic|digest|negotiate)\s+[A-Za-z0-9+/=._~\-]{8,}",
-        r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b",
-    ];
-    regex(&shapes.join("|"))
-});
+/// What keys of well-known services look like: each starts with something telling.
+const KEYS: [&str; 15] = [
+    r"(?s:-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|$))",
+    r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA|AGPA|AROA|AIDA)[A-Z0-9]{16}\b",
+    r"\bgh[pousr]_[0-9A-Za-z]{16,}",
+    r"\bgithub_pat_[0-9A-Za-z_]{20,}",
+    r"\bgl(?:pat|ptt|dt|rt|cbt|oas|soat|agent)-[0-9A-Za-z_\-]{16,}",
+    r"\bxox[baprse]-[0-9A-Za-z\-]{8,}",
+    r"\b[rs]k_(?:live|test|prod)_[0-9A-Za-z]{8,}",
+    r"\bsk-[0-9A-Za-z_\-]{20,}",
+    r"\bAIza[0-9A-Za-z_\-]{30,}",
+    r"\bya29\.[0-9A-Za-z_\-]{20,}",
+    r"\bnpm_[0-9A-Za-z]{30,}",
+    r"\bpypi-[0-9A-Za-z_\-]{40,}",
+    r"\bSG\.[0-9A-Za-z_\-]{16,}\.[0-9A-Za-z_\-]{16,}",
+    r"\bhf_[A-Za-z]{30,}",
+    r"\bey[A-Za-z0-9_\-]{8,}\.ey[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?",
+];
+/// Shapes that mean a secret in an alert, and often nothing in prose.
+const LOOSE: [&str; 2] = [r"\b(?i:bearer|basic|digest|negotiate)\s+[A-Za-z0-9+/=._~\-]{8,}", r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b"];
+/// As one expression each: most texts hold none, and one pass says so.
+static KEY: LazyLock<Regex> = LazyLock::new(|| regex(&KEYS.join("|")));
+static SHAPES: LazyLock<Regex> = LazyLock::new(|| regex(&[&KEYS[..], &LOOSE[..]].concat().join("|")));
 static EMAIL: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){0,6}\.[A-Za-z]{2,24}\b"));
 
@@ -279,14 +280,24 @@ fn without_values(assignments: &Regex, original: &str) -> String {
     out
 }
 
-fn shapes(original: &str) -> String {
+/// What an agent says or prints, without keys and passwords that can be known by their shape.
+pub fn keys(original: &str) -> String {
+    without_keys(original, &KEY)
+}
+
+fn without_keys(original: &str, shapes: &Regex) -> String {
     let mut out = original.to_string();
     if out.contains("://") && out.contains('@') {
         out = URL_PASSWORD.replace_all(&out, format!("${{1}}{FILTERED}@")).into_owned();
     }
-    if SHAPES.is_match(&out) {
-        out = SHAPES.replace_all(&out, FILTERED).into_owned();
+    if shapes.is_match(&out) {
+        out = shapes.replace_all(&out, FILTERED).into_owned();
     }
+    out
+}
+
+fn shapes(original: &str) -> String {
+    let mut out = without_keys(original, &SHAPES);
     if out.contains('@') {
         out = EMAIL.replace_all(&out, FILTERED).into_owned();
     }

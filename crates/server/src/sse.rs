@@ -46,8 +46,9 @@ pub fn after(headers: &HeaderMap, query: Option<&str>) -> Result<i64, Problem> {
 }
 
 /// Answers with the stream; it ends when `frames` does, the server stops, or its hour is over. Take the permit from
-/// `state.limits.stream(user)` before reading anything, so that nobody holds more streams than allowed.
-pub fn respond<S>(state: &AppState, permit: StreamPermit, frames: S) -> Response
+/// `state.limits.stream(user)` before reading anything, so that nobody holds more streams than allowed. `heartbeat` is
+/// sent whenever nothing else was for a while: as a frame, because a browser never hears of comments.
+pub fn respond<S>(state: &AppState, permit: StreamPermit, frames: S, heartbeat: Frame) -> Response
 where
     S: Stream<Item = Frame> + Send + 'static,
 {
@@ -63,7 +64,7 @@ where
                 _ = tokio::time::sleep(STREAM_LIFETIME) => {}
             }
         });
-    let heartbeat = KeepAlive::new().interval(Duration::from_secs(STREAM_HEARTBEAT_SECONDS)).text("heartbeat");
+    let heartbeat = KeepAlive::new().interval(Duration::from_secs(STREAM_HEARTBEAT_SECONDS)).event(encode(heartbeat));
     let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

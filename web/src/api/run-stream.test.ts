@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { RunStream } from "./run-stream";
+import { RunStream, SILENCE_MS_MAX } from "./run-stream";
 import type { RunEvent } from "./types";
 
 class Source {
@@ -20,6 +20,9 @@ class Source {
       data: JSON.stringify({ request_id: "q", type: "log", message }),
       lastEventId: String(seq),
     });
+  }
+  beat() {
+    this.onmessage?.({ data: '{"request_id":"q","type":"heartbeat","message":"quiet"}', lastEventId: "" });
   }
   fail(closed: boolean) {
     this.readyState = closed ? 2 : 0;
@@ -72,6 +75,22 @@ test("a given-up connection is opened again after the last event", () => {
   latest().open();
   expect(live.snapshot()).toMatchObject({ state: "live" });
   expect(live.snapshot().events).toHaveLength(1);
+});
+
+test("a connection that only goes silent is opened again, and heartbeats keep one that is quiet", () => {
+  const live = stream();
+  live.subscribe(() => undefined);
+  latest().open();
+  latest().send(3);
+  for (let quiet = 0; quiet < 5; quiet++) {
+    vi.advanceTimersByTime(SILENCE_MS_MAX - 1_000);
+    latest().beat();
+  }
+  expect(Source.opened).toHaveLength(1);
+  expect(live.snapshot().events).toHaveLength(1);
+  vi.advanceTimersByTime(SILENCE_MS_MAX + 1_000);
+  expect(Source.opened).toHaveLength(2);
+  expect(latest().url).toBe("/api/runs/q/logs/stream?after=3");
 });
 
 test("the waits grow while the server is away, and it is asked once at a time", () => {

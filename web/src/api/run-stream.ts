@@ -23,6 +23,8 @@ export interface StreamOptions {
 const FLUSH_MS = 60;
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const EVENTS_MAX = 200_000;
+/** The server speaks every 15 seconds at least: after three of them unheard, nobody is at the other end. */
+export const SILENCE_MS_MAX = 45_000;
 
 export class RunStream {
   private readonly listeners = new Set<() => void>();
@@ -33,6 +35,7 @@ export class RunStream {
   private attempts = 0;
   private flushTimer: ReturnType<typeof setTimeout> | null = null;
   private retryTimer: ReturnType<typeof setTimeout> | null = null;
+  private silenceTimer: ReturnType<typeof setTimeout> | null = null;
   private current: StreamSnapshot;
 
   constructor(options: StreamOptions) {
@@ -58,7 +61,9 @@ export class RunStream {
     const after = this.lastSeq > 0 ? `?after=${this.lastSeq}` : "";
     const source = open(`/api/runs/${encodeURIComponent(this.options.requestId)}/logs/stream${after}`);
     this.source = source;
+    this.hear();
     source.onopen = () => {
+      this.hear();
       this.attempts = 0;
       this.publish({ state: "live", lastFrameAt: this.now() });
     };
@@ -71,8 +76,18 @@ export class RunStream {
     };
   }
 
+  /** Something came. A connection whose other end vanished brings no error, only silence. */
+  private hear(): void {
+    if (this.silenceTimer) clearTimeout(this.silenceTimer);
+    this.silenceTimer = setTimeout(() => {
+      this.publish({ state: "broken" });
+      this.reconnect();
+    }, SILENCE_MS_MAX);
+  }
+
   private reconnect(): void {
     this.source?.close();
+    if (this.silenceTimer) clearTimeout(this.silenceTimer);
     if (this.retryTimer || this.listeners.size === 0) return;
     const wait = RETRY_MS[Math.min(this.attempts, RETRY_MS.length - 1)];
     this.attempts += 1;
@@ -87,11 +102,13 @@ export class RunStream {
     this.source = null;
     if (this.retryTimer) clearTimeout(this.retryTimer);
     if (this.flushTimer) clearTimeout(this.flushTimer);
+    if (this.silenceTimer) clearTimeout(this.silenceTimer);
     this.retryTimer = null;
     this.flush();
   }
 
   private take(frame: MessageEvent<string>): void {
+    this.hear();
     const event = parse(frame.data);
     if (!event) return;
     const seq = event.seq ?? (frame.lastEventId ? Number(frame.lastEventId) : 0);

@@ -423,7 +423,7 @@ impl Log<'_> {
     pub fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Option<&Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let Frame::Event { id, data } = self.frames.next(deadline)? else { continue };
+            let Frame { id, data } = self.frames.next(deadline)?;
             self.house.heard.lock().expect("heard").extend_from_slice(data.to_string().as_bytes());
             if id.is_none() {
                 continue;

@@ -73,9 +73,9 @@ fn head(reader: &mut impl BufRead) -> std::io::Result<(u16, Vec<(String, String)
 
 /// One frame of an event stream.
 #[derive(Clone, Debug)]
-pub enum Frame {
-    Event { id: Option<i64>, data: Value },
-    Comment(String),
+pub struct Frame {
+    pub id: Option<i64>,
+    pub data: Value,
 }
 
 /// Frames as they come, read by a thread of their own.
@@ -94,24 +94,16 @@ impl Frames {
         thread::spawn(move || {
             let (mut id, mut data) = (None, String::new());
             for line in reader.lines().map_while(Result::ok) {
-                let frame = match line.split_once(':') {
-                    Some(("", comment)) => Some(Frame::Comment(comment.trim().to_string())),
-                    Some(("id", value)) => {
-                        id = value.trim().parse().ok();
-                        None
-                    }
-                    Some(("data", value)) => {
-                        data.push_str(value.trim_start());
-                        None
-                    }
+                match line.split_once(':') {
+                    Some(("id", value)) => id = value.trim().parse().ok(),
+                    Some(("data", value)) => data.push_str(value.trim_start()),
                     _ if line.is_empty() && !data.is_empty() => {
                         let parsed = serde_json::from_str(&std::mem::take(&mut data)).unwrap_or(Value::Null);
-                        Some(Frame::Event { id: id.take(), data: parsed })
+                        if sender.send(Frame { id: id.take(), data: parsed }).is_err() {
+                            return;
+                        }
                     }
-                    _ => None,
-                };
-                if frame.is_some_and(|frame| sender.send(frame).is_err()) {
-                    return;
+                    _ => {}
                 }
             }
         });

@@ -364,7 +364,8 @@ async fn log_stream(
     let permit = state.limits.stream(caller.user.id)?;
     let request = requests::get(&state.engine, caller.user.id, id).await?.request.id;
     let tail = events::Tail::new(&state.engine, request, after);
-    let hello = sse::Frame::message(json!({"request_id": request, "type": "heartbeat", "message": "stream_ready"}));
+    let beat = |message| sse::Frame::message(json!({"request_id": request, "type": "heartbeat", "message": message}));
+    let (hello, heartbeat) = (beat("stream_ready"), beat("quiet"));
     let live = stream::unfold(tail, |mut tail| async move {
         let batch = tail.next().await?;
         Some((batch, tail))
@@ -373,7 +374,7 @@ async fn log_stream(
         stream::iter(batch.into_iter().map(|event| sse::Frame::message(numbered(event.payload, event.seq)).id(event.seq)))
     });
     let frames = futures::StreamExt::chain(stream::once(async move { hello }), frames);
-    Ok(sse::respond(&state, permit, frames))
+    Ok(sse::respond(&state, permit, frames, heartbeat))
 }
 
 fn numbered(mut payload: Value, seq: i64) -> Value {
