@@ -91,8 +91,13 @@ pub fn ci() -> Result<bool> {
     }
     let web = root().join("web");
     report.step("web: build", || build_web().map(|()| true));
-    report.step("web: lint, types, unit tests", || {
-        Ok(npm(&web, &["run", "lint"])? && npm(&web, &["run", "typecheck"])? && npm(&web, &["test"])?)
+    report.step("web: lint, types, unit tests, size", || {
+        for script in ["lint", "typecheck", "test", "size"] {
+            if !npm(&web, &["run", script])? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     });
     report.step("rust: format", || cargo(&["fmt", "--all", "--check"]));
     report.step("rust: build", || cargo(&["build", "--workspace", "--all-targets"]));

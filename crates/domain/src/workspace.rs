@@ -27,7 +27,7 @@ pub enum Role {
 pub enum Permission {
     /// See incidents, runs, merge requests, sandboxes.
     View,
-    /// Ask for work: requests, chats, runs, sandboxes, comments.
+    /// Ask for work: requests, chats, runs, sandboxes, comments; push to a repository, whichever branch.
     Work,
     /// Approve, merge, close, override a verdict.
     Decide,

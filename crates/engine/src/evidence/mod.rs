@@ -2,12 +2,12 @@
 //!
 //! Nothing here runs anything; `proof` gathers the results that are judged here.
 
+pub mod absence;
 pub mod bundle;
 pub mod green;
 pub mod guardrails;
 pub mod incident;
 pub mod kept;
-pub mod recurrence;
 pub mod red;
 pub mod regression;
 pub mod strength;

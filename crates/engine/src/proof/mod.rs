@@ -10,7 +10,7 @@ mod patch;
 mod strength;
 mod trees;
 
-use crate::evidence::{self, PatchFile, Saying, green, incident::Shape, kept, not_judged, recurrence, red, regression};
+use crate::evidence::{self, PatchFile, Saying, absence, green, incident::Shape, kept, not_judged, red, regression};
 use domain::alert::Alert;
 use domain::evidence::{Dot, Outcome, Proof, Rule, RuleResult, RuleState, SecretScanner, TestRow, Verdict};
 use domain::git::{Commit, GitHost};
@@ -192,7 +192,7 @@ impl Judge<'_> {
         add(&mut proof, self.progress, red.result.clone());
         let mut green = self.judge_green(&red.red, &evidence, &trees, red_holds);
         if let (Some(shape), RuleState::Holds) = (&shape, green.state) {
-            green = self.recurrence(shape, &red.red, &evidence).unwrap_or(green);
+            green = self.absence(shape, &red.red, &evidence).unwrap_or(green);
         }
         let mut good = red_holds && green.state == RuleState::Holds;
         let still_fails = green.code == "still_fails";
@@ -450,7 +450,7 @@ impl Judge<'_> {
     }
 
     /// The first run with the patch is watched as those on base are.
-    fn recurrence(&self, shape: &Shape, red: &[String], evidence: &Evidence) -> Option<RuleResult> {
+    fn absence(&self, shape: &Shape, red: &[String], evidence: &Evidence) -> Option<RuleResult> {
         let handles = |link: &Link, can_tell: bool| match &link.caught_in {
             Some(place) => self.changes_function_at(place),
             None if can_tell => false,
@@ -460,7 +460,7 @@ impl Judge<'_> {
         red.iter().find_map(|id| {
             let base: Vec<&TestResult> = evidence.red.iter().filter_map(|r| green::find(r, id)).collect();
             let patch = green::find(&evidence.green.first()?.1, id)?;
-            recurrence::judge(shape, &recurrence::Sides { id, base, patch }, &is_test, &handles)
+            absence::judge(shape, &absence::Sides { id, base, patch }, &is_test, &handles)
         })
     }
 
