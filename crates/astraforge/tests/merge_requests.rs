@@ -423,4 +423,7 @@ async fn a_proven_fix_needs_only_approval_and_a_closed_one_stays_out() {
     assert_eq!(tip, mr.base_commit, "nothing was merged");
     let (_, list) = house.call(&owner, "GET", "/api/merge-requests/?page=1&page_size=5", None).await;
     assert_eq!((&list["count"], &list["results"][0]["number"]), (&json!(1), &json!(1)));
+    assert!(list["results"][0]["diff"].as_str().is_some_and(|diff| diff.contains("+++")), "{list}");
+    let (_, brief) = house.call(&owner, "GET", "/api/merge-requests/?brief=true", None).await;
+    assert_eq!((&brief[0]["diff"], &brief[0]["additions"]), (&json!(""), &list["results"][0]["additions"]));
 }

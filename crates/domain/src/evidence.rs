@@ -95,6 +95,13 @@ pub struct TestRow {
     pub patch: Vec<Dot>,
 }
 
+impl TestRow {
+    pub fn without_logs(mut self) -> TestRow {
+        self.base.iter_mut().chain(&mut self.patch).for_each(|dot| dot.log.clear());
+        self
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dot {
     pub outcome: Outcome,

@@ -101,8 +101,12 @@ export const mergeRequestsQuery = (workspace: string) =>
   queryOptions({
     queryKey: [...keys.mergeRequests, "list", workspace],
     queryFn: ({ signal }) =>
-      ask(api.GET("/api/merge-requests/", { params: { query: { workspace_uid: workspace } }, signal })),
-    // Each comes with its whole diff, so this list is read again far less often than the others.
+      ask(
+        api.GET("/api/merge-requests/", {
+          params: { query: { workspace_uid: workspace, brief: true } },
+          signal,
+        }),
+      ),
     refetchInterval: QUIET_MS,
   });
 

@@ -5,6 +5,7 @@ use crate::{AppState, Id, Json, Paging, Query, Reply, Stamp};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::diff;
+use domain::evidence::TestRow;
 use domain::merge_request::{Comment, Decisions, MergeRequest};
 use domain::run::RunRecord;
 use domain::{CommentId, IncidentId, MergeRequestId, RequestId, RunId};
@@ -235,6 +236,9 @@ impl From<Comment> for CommentView {
 #[into_params(parameter_in = Query)]
 struct Filter {
     workspace_uid: Option<String>,
+    /// Leave out what can be large: `diff` and `mutants` come empty, `tests` without their logs.
+    #[serde(default)]
+    brief: bool,
 }
 
 /// Merge requests of my workspaces, newest first
@@ -248,7 +252,17 @@ async fn list(
     Query(paging): Query<Paging>,
 ) -> Reply<Response> {
     let all = merge_requests::list(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
-    Ok(paging.cut(all.into_iter().map(|whole| view(&state, whole)).collect()))
+    let views = all.into_iter().map(|whole| if filter.brief { brief(&state, whole) } else { view(&state, whole) });
+    Ok(paging.cut(views.collect()))
+}
+
+fn brief(state: &AppState, mut whole: Whole) -> MergeRequestView {
+    if let Some(run) = &mut whole.run {
+        run.record.tests = std::mem::take(&mut run.record.tests).into_iter().map(TestRow::without_logs).collect();
+        run.record.wrong_versions.clear();
+    }
+    // The diff is counted first.
+    MergeRequestView { diff: String::new(), ..view(state, whole) }
 }
 
 /// One merge request
