@@ -178,7 +178,7 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
             }
             "binary_expression" if is_new => {
                 let operator = node.child_by_field_name("operator").map(|o| source.of(o)).unwrap_or_default();
-                if matches!(operator, "??" | "||") {
+                if matches!(operator, "??" | "||") && !is_looked_into(&source, node) {
                     literals.extend(node.child_by_field_name("right").map(|r| literals_in(&source, r)).unwrap_or_default());
                 }
             }
@@ -230,6 +230,13 @@ fn is_remark(source: &Source<'_>, statement: Node<'_>) -> bool {
     let text = source.of(statement);
     statement.kind() == "expression_statement"
         && ["console.", "log.", "logger.", "this.log.", "this.logger.", "Sentry.capture"].iter().any(|p| text.starts_with(p))
+}
+
+/// `(header ?? '').split(',')`: an empty default that nobody is given, only what comes of looking into it.
+fn is_looked_into(source: &Source<'_>, node: Node<'_>) -> bool {
+    let is_empty = node.child_by_field_name("right").is_some_and(|r| matches!(source.of(r), "''" | "\"\"" | "``" | "[]" | "{}"));
+    let around = node.parent().filter(|p| p.kind() == "parenthesized_expression");
+    is_empty && around.is_some_and(|a| a.parent().is_some_and(|p| p.child_by_field_name("object") == Some(a)))
 }
 
 fn is_literal(node: Node<'_>) -> bool {
@@ -299,6 +306,7 @@ mod tests {
     fn handlers_are_pinned_or_refused() {
         let old = "function f(a) {\n  return a.b;\n}\n";
         assert_eq!(handlers("a.js", Some(old), "function f(a) {\n  try {\n    return a.b;\n  } catch {\n  }\n}\n").0.len(), 1);
+        assert!(handlers("a.js", Some(old), "function f(a) {\n  return (a ?? '').b;\n}\n").1.is_empty());
         let (none, pieces) = handlers("a.js", Some(old), "function f(a) {\n  return a?.b ?? 0;\n}\n");
         assert!(none.is_empty());
         assert_eq!(pieces.iter().map(|m| m.description.as_str()).collect::<Vec<_>>(), ["`0` turned into `1`"]);
