@@ -107,6 +107,7 @@ fn depends_on_input(source: &Source<'_>, part: Node<'_>, conditions: &Conditions
     let names = |node: Node<'_>| below(node).into_iter().filter(|n| NAMES.contains(&n.kind())).map(|n| source.of(n)).collect::<Vec<_>>();
     let mut given: BTreeSet<&str> = BTreeSet::from(["self", "this"]);
     given.extend(nodes.iter().filter(|n| INPUTS.contains(&n.kind())).flat_map(|n| names(*n)));
+    given.extend(nodes.iter().filter_map(|n| n.child_by_field_name("parameter")).flat_map(names));
     let bound: Vec<(Vec<&str>, Vec<&str>)> = nodes
         .iter()
         .filter_map(|n| {
