@@ -80,7 +80,8 @@ const NPM: &[(&str, &[&str])] = &[
 static FETCHING: Mutex<()> = Mutex::new(());
 
 /// How npm says that nobody answers.
-const OFFLINE: &[&str] = &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT"];
+const OFFLINE: &[&str] =
+    &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT"];
 
 fn of(name: &str) -> (&'static [&'static str], PathBuf) {
     let (_, packages) = NPM.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("there is no layer `{name}`"));
