@@ -59,7 +59,7 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
         .nodes()
         .into_iter()
         .filter(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n))
-        .last();
+        .next_back();
     let Some(function) = inner else { return Vec::new() };
     let name = name(&source, function);
     let is_compared = is_only_compared(&source, &name);
@@ -140,7 +140,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     let functions: Vec<Node<'_>> = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind())).collect();
     let mut chosen: Vec<Node<'_>> = Vec::new();
     for at in lines {
-        if let Some(inner) = functions.iter().filter(|f| line(**f) <= at && at <= last_line(**f)).last()
+        if let Some(inner) = functions.iter().filter(|f| line(**f) <= at && at <= last_line(**f)).next_back()
             && !chosen.contains(inner)
             && name(&source, *inner) != "constructor"
         {
