@@ -123,6 +123,14 @@ fn drops_failures(source: &Source<'_>, call: Node<'_>) -> bool {
         "string" => source.of(*n).trim_matches(['"', '\'']) == "rejected",
         "property_identifier" | "shorthand_property_identifier_pattern" => source.of(*n) == "reason",
         "ternary_expression" => source.of(*n).contains("fulfilled"),
+        "if_statement" => {
+            let has_else = n.child_by_field_name("alternative").is_some();
+            has_else && n.child_by_field_name("condition").is_some_and(|c| source.of(c).contains("fulfilled"))
+        }
+        "binary_expression" => {
+            let operator = n.child_by_field_name("operator").map(|o| source.of(o)).unwrap_or_default();
+            operator.starts_with('!') && source.of(*n).contains("fulfilled")
+        }
         _ => false,
     };
     !below(around).iter().any(asks)

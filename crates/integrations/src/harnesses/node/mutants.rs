@@ -55,11 +55,8 @@ pub fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let Some(source) = parse(path, text) else { return Vec::new() };
-    let inner = source
-        .nodes()
-        .into_iter()
-        .filter(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n))
-        .next_back();
+    let inner =
+        source.nodes().into_iter().rfind(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n));
     let Some(function) = inner else { return Vec::new() };
     let name = name(&source, function);
     let is_compared = is_only_compared(&source, &name);
@@ -140,7 +137,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     let functions: Vec<Node<'_>> = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind())).collect();
     let mut chosen: Vec<Node<'_>> = Vec::new();
     for at in lines {
-        if let Some(inner) = functions.iter().filter(|f| line(**f) <= at && at <= last_line(**f)).next_back()
+        if let Some(inner) = functions.iter().rfind(|f| line(**f) <= at && at <= last_line(**f))
             && !chosen.contains(inner)
             && name(&source, *inner) != "constructor"
         {
