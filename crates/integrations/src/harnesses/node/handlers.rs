@@ -72,7 +72,9 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
     literals.sort_by_key(|n| n.start_byte());
     literals.dedup_by_key(|n| n.start_byte());
     for literal in literals {
-        if let Some(now) = turn(source.of(literal), literal.kind()) {
+        if let Some(sentinel) = sentinel(&source, literal) {
+            mutants.push(piece(path, &source, sentinel, "1", "`-1` turned into `1`".to_string()));
+        } else if let Some(now) = turn(source.of(literal), literal.kind()) {
             mutants.push(piece(path, &source, literal, &now, format!("`{}` turned into `{now}`", source.of(literal))));
         }
     }
@@ -216,6 +218,11 @@ fn literals_in<'t>(source: &Source<'_>, node: Node<'t>) -> Vec<Node<'t>> {
         .collect()
 }
 
+/// `-1` says that nothing was found, as `indexOf` does, and whoever asks looks at its sign: `-2` would say the same.
+fn sentinel<'t>(source: &Source<'_>, literal: Node<'t>) -> Option<Node<'t>> {
+    literal.parent().filter(|p| p.kind() == "unary_expression" && source.of(*p) == "-1")
+}
+
 fn turn(was: &str, kind: &str) -> Option<String> {
     match kind {
         "number" => next_number(was),
@@ -250,6 +257,13 @@ mod tests {
         let (none, pieces) = handlers("a.js", Some(old), "function f(a) {\n  return a?.b ?? 0;\n}\n");
         assert!(none.is_empty());
         assert_eq!(pieces.iter().map(|m| m.description.as_str()).collect::<Vec<_>>(), ["`0` turned into `1`"]);
+    }
+
+    #[test]
+    fn what_says_that_nothing_was_found_is_turned_into_something_found() {
+        let words = |new: &str| handlers("a.js", Some(""), new).1.into_iter().map(|m| m.description).collect::<Vec<_>>();
+        assert_eq!(words("const f = (a) => a.b ?? -1;\n"), ["`-1` turned into `1`"]);
+        assert_eq!(words("const f = (a) => a.b ?? -5;\n"), ["`5` turned into `6`"]);
     }
 
     #[test]
