@@ -15,6 +15,7 @@ use domain::evidence::Verdict;
 use domain::harness::Layer;
 use proof_suites::ground::{Cases, Ground};
 use proof_suites::layers;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -118,6 +119,21 @@ fn is_soak() -> bool {
     std::env::var_os("ASTRAFORGE_SOAK").is_some()
 }
 
+/// A suite of runners that npm fetches first.
+async fn with_packages(label: &str, file: &str) {
+    let _turn = TURN.lock().await;
+    let Cases { projects, cases } = cases(file);
+    let run = cases.iter().filter(|c| is_soak() || !c.soak);
+    let names: BTreeSet<&str> = run.filter_map(|c| c.layer.as_deref().or(projects[&c.project].layer.as_deref())).collect();
+    for name in names {
+        if let Err(why) = layers::fetch(name) {
+            println!("SKIPPED {label}: {why}, and the runner is not here");
+            return;
+        }
+    }
+    check(suite(label, &[file], layers::npm).await);
+}
+
 fn check(score: Score) {
     assert!(score.bad_passed.is_empty(), "bad patches called proven: {:?}", score.bad_passed);
     assert!(score.honest_refused.is_empty(), "honest patches refused: {:?}", score.honest_refused);
@@ -140,32 +156,22 @@ async fn javascript() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jest() {
-    if !is_soak() {
-        println!("skipped: every case starts the runner dozens of times, which takes minutes; `make soak` runs it");
-        return;
-    }
-    let _turn = TURN.lock().await;
-    check(suite("jest", &["jest"], layers::npm).await);
+    with_packages("jest", "jest").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vitest() {
-    if !is_soak() {
-        println!("skipped: every case starts the runner dozens of times, which takes minutes; `make soak` runs it");
-        return;
-    }
-    let _turn = TURN.lock().await;
-    check(suite("vitest", &["vitest"], layers::npm).await);
+    with_packages("vitest", "vitest").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mocha() {
-    if !is_soak() {
-        println!("skipped: every case starts the runner dozens of times, which takes minutes; `make soak` runs it");
-        return;
-    }
-    let _turn = TURN.lock().await;
-    check(suite("mocha", &["mocha"], layers::npm).await);
+    with_packages("mocha", "mocha").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn javascript_styles() {
+    with_packages("All runners of JavaScript", "javascript_styles").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

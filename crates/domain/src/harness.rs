@@ -309,6 +309,11 @@ pub trait TestHarness: Send + Sync {
     fn function_around(&self, _path: &str, _text: &str, _line: u32) -> Option<(u32, u32)> {
         None
     }
+    /// Whether the patch adds something to a file that keeps an exception from going on.
+    fn adds_handler(&self, _path: &str, old: Option<&str>, new: &str) -> bool {
+        let old: std::collections::HashSet<&str> = old.unwrap_or_default().lines().collect();
+        new.lines().filter(|l| !old.contains(l)).any(|l| l.contains("catch") || l.contains("rescue"))
+    }
     /// Whether added code reads a clock or a random source.
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool;
 }

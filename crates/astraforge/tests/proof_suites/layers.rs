@@ -79,20 +79,47 @@ const NPM: &[(&str, &[&str])] = &[
 
 static FETCHING: Mutex<()> = Mutex::new(());
 
-/// As set-up makes it: packages at the root of every sandbox.
-pub fn npm(name: Option<&str>) -> Option<Layer> {
-    let name = name?;
+/// How npm says that nobody answers.
+const OFFLINE: &[&str] =
+    &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT"];
+
+fn of(name: &str) -> (&'static [&'static str], PathBuf) {
     let (_, packages) = NPM.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("there is no layer `{name}`"));
     let words = packages.join(" ");
     let path = layers().join(format!("npm-{name}-{}", words.bytes().fold(5381_u32, |h, b| h.wrapping_mul(33) ^ u32::from(b))));
+    (packages, path)
+}
+
+/// Makes a layer that is not there yet; an error says why it can't be made on this machine.
+pub fn fetch(name: &str) -> Result<(), String> {
+    let (packages, path) = of(name);
     let _one = FETCHING.lock();
-    if !path.join("ready").exists() {
-        shell(&format!(
-            "rm -rf {0} && mkdir -p {0}/node && cd {0}/node && echo '{{}}' > package.json && \
-             npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock {words} && touch {0}/ready",
-            path.display()
-        ));
+    if path.join("ready").exists() {
+        return Ok(());
     }
+    let line = format!(
+        "rm -rf {0} && mkdir -p {0}/node && cd {0}/node && echo '{{}}' > package.json && \
+         npm install --loglevel=error --ignore-scripts --no-audit --no-fund --no-package-lock --fetch-retry-maxtimeout=5000 {1} && touch {0}/ready",
+        path.display(),
+        packages.join(" ")
+    );
+    let output = Command::new("/bin/sh").args(["-c", &line]).output().expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(127) {
+        return Err("there is no npm".to_string());
+    }
+    if OFFLINE.iter().any(|code| said.contains(code)) && !output.status.success() {
+        return Err("the package registry can't be reached".to_string());
+    }
+    assert!(output.status.success(), "{line}: {said}");
+    Ok(())
+}
+
+/// As set-up makes it: packages at the root of every sandbox.
+pub fn npm(name: Option<&str>) -> Option<Layer> {
+    let name = name?;
+    fetch(name).unwrap_or_else(|why| panic!("layer `{name}`: {why}"));
+    let (packages, path) = of(name);
     let mut env = BTreeMap::from([("NODE_PATH".to_string(), "/node_modules".to_string())]);
     if let Some(own) = packages.iter().find_map(|p| p.split('@').next().filter(|n| n.starts_with("node-linux"))) {
         env.insert("PATH".to_string(), format!("/node_modules/{own}/bin:/usr/local/bin:/usr/bin:/bin"));

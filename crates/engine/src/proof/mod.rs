@@ -477,7 +477,8 @@ impl Judge<'_> {
 
     fn adds_handler(&self, path: &str) -> bool {
         let file = self.files.iter().find(|f| f.is_product() && f.path == path);
-        file.is_some_and(|f| f.added().iter().any(|(_, line)| line.contains("catch") || line.contains("rescue")))
+        let Some((file, new)) = file.and_then(|f| Some((f, f.new.as_deref()?))) else { return false };
+        self.harness.adds_handler(path, file.old.as_deref(), new)
     }
 
     /// The incident's, or that of a traceback in the prompt.

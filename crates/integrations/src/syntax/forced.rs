@@ -53,7 +53,7 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
         }
         if is_joined(source, node, conditions) {
             let parts = [node.child_by_field_name("left"), node.child_by_field_name("right")].into_iter().flatten();
-            found.extend(parts.filter(|p| !is_joined(source, *p, conditions) && !depends_on_input(source, *p, conditions)));
+            found.extend(parts.filter(|p| !is_joined(source, *p, conditions) && !depends_on_input(source, *p, added, conditions)));
         }
         if conditions.returns.contains(&node.kind()) && above(node, conditions.functions).is_some_and(|f| added.contains(&line(f))) {
             found.extend(named(node).into_iter().next());
@@ -99,14 +99,16 @@ fn is_joined(source: &Source<'_>, node: Node<'_>, conditions: &Conditions) -> bo
         && node.child_by_field_name("operator").is_some_and(|o| conditions.operators.contains(&source.of(o)))
 }
 
-/// Whether it mentions a parameter of the functions around it, or what was made of one.
-fn depends_on_input(source: &Source<'_>, part: Node<'_>, conditions: &Conditions) -> bool {
+/// Whether it mentions a parameter of the functions around it, or what was made of one. What the change itself keeps
+/// count of (`this.calls += 1`) is not given from outside.
+fn depends_on_input(source: &Source<'_>, part: Node<'_>, added: &BTreeSet<u32>, conditions: &Conditions) -> bool {
     let outermost = std::iter::successors(part.parent(), |n| n.parent()).filter(|n| conditions.functions.contains(&n.kind())).last();
     let Some(function) = outermost else { return false };
     let nodes = below(function);
     let names = |node: Node<'_>| below(node).into_iter().filter(|n| NAMES.contains(&n.kind())).map(|n| source.of(n)).collect::<Vec<_>>();
     let mut given: BTreeSet<&str> = BTreeSet::from(["self", "this"]);
     given.extend(nodes.iter().filter(|n| INPUTS.contains(&n.kind())).flat_map(|n| names(*n)));
+    given.extend(nodes.iter().filter_map(|n| n.child_by_field_name("parameter")).flat_map(names));
     let bound: Vec<(Vec<&str>, Vec<&str>)> = nodes
         .iter()
         .filter_map(|n| {
@@ -122,7 +124,23 @@ fn depends_on_input(source: &Source<'_>, part: Node<'_>, conditions: &Conditions
             }
         }
     }
-    names(part).iter().any(|name| given.contains(name))
+    let kept: BTreeSet<&str> = nodes.iter().filter(|n| touches(**n, added)).filter_map(|n| kept_by(source, *n)).collect();
+    let is_kept = |node: &Node<'_>| {
+        let around = std::iter::successors(node.parent(), |n| n.parent().filter(|_| *n != part));
+        around.take_while(|n| n.kind() == "member_expression").any(|n| kept.contains(source.of(n)))
+    };
+    let mentioned = below(part).into_iter().filter(|n| NAMES.contains(&n.kind()) && !is_kept(n));
+    mentioned.map(|n| source.of(n)).any(|name| given.contains(name))
+}
+
+/// `this.calls` of `this.calls += 1`.
+fn kept_by<'a>(source: &Source<'a>, node: Node<'_>) -> Option<&'a str> {
+    let target = match node.kind() {
+        "assignment_expression" | "augmented_assignment_expression" => node.child_by_field_name("left"),
+        "update_expression" => node.child_by_field_name("argument"),
+        _ => None,
+    };
+    target.filter(|t| t.kind() == "member_expression").map(|t| source.of(t))
 }
 
 #[cfg(test)]
@@ -146,6 +164,26 @@ mod tests {
             forced("a.py", &source, &added.iter().copied().collect(), &PYTHON).into_iter().map(|m| m.description).collect();
         found.retain(|d| d.contains("always"));
         found
+    }
+
+    #[test]
+    fn what_a_change_counts_is_not_given() {
+        let conditions = Conditions {
+            joined: &["binary_expression"],
+            operators: &["&&", "||"],
+            truths: ("true", "false"),
+            functions: &["method_definition"],
+            ..PYTHON
+        };
+        let text = "class H {\n  emit(topic) {\n    this.#calls += 1;\n    if (this.#calls === 1 && !this.topics[topic]) return 0;\n    return 1;\n  }\n}\n";
+        let source = Source::parse(Language::JavaScript, text).expect("parses");
+        let words = |added: &[u32]| {
+            let found = forced("a.js", &source, &added.iter().copied().collect(), &conditions);
+            found.into_iter().map(|m| m.description).filter(|d| d.contains("always")).collect::<Vec<_>>()
+        };
+        let whole = "`this.#calls === 1 && !this.topics[topic]` taken as always true";
+        assert_eq!(words(&[3, 4]), [whole, "`this.#calls === 1` taken as always true"]);
+        assert_eq!(words(&[4]), [whole]);
     }
 
     #[test]

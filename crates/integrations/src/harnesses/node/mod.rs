@@ -1,6 +1,7 @@
 //! JavaScript and TypeScript: node:test, jest, vitest and mocha, whichever the project's `package.json` names.
 
 mod files;
+mod handlers;
 mod mutants;
 mod packages;
 mod sleeve;
@@ -90,7 +91,10 @@ impl TestHarness for Node {
         mutants::hush(path, text, frame)
     }
     fn handlers(&self, path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>) {
-        mutants::handlers(path, old, new)
+        handlers::handlers(path, old, new)
+    }
+    fn adds_handler(&self, path: &str, old: Option<&str>, new: &str) -> bool {
+        handlers::adds_handler(path, old, new)
     }
     fn wrong_versions(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
         mutants::wrong_versions(path, old, new)

@@ -1,17 +1,19 @@
 //! JavaScript made wrong on purpose, by changing text within its braces.
 
-use crate::syntax::{Language, Source, Turns, added_lines, below, last_line, line, named, next_number, replace, reverted, touches, turned};
-use domain::harness::{Finding, Mutant, MutantKind, Place};
+use crate::syntax::{Conditions, Language, Source, Turns, added_lines, forced, last_line, line, replace, reverted, turned};
+use domain::harness::{Mutant, MutantKind, Place};
 use tree_sitter::Node;
 
 /// No value, as far as a condition sees.
 const FALSY: u8 = 1;
 /// Zero, as far as arithmetic sees.
 const ZERO: u8 = 2;
+/// On one side of whatever it is compared with, where a function's value is only ever compared: the same as nothing.
+const BEYOND: u8 = 4;
 const HUSH_VALUES: &[(&str, u8)] =
     &[("undefined", FALSY), ("0", FALSY | ZERO), ("7", 0), ("''", FALSY | ZERO), ("'~'", 0), ("[]", ZERO), ("[0]", ZERO)];
 const GIVEN_VALUES: &[(&str, &str)] = &[("undefined", "nothing"), ("0", "zero"), ("''", "an empty string")];
-const FUNCTIONS: &[&str] = &[
+pub const FUNCTIONS: &[&str] = &[
     "function_declaration",
     "function_expression",
     "arrow_function",
@@ -37,31 +39,60 @@ const TURNS: Turns = Turns {
     numbers: &["number"],
 };
 
-fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
+const CONDITIONS: Conditions = Conditions {
+    holders: &["if_statement", "ternary_expression"],
+    joined: &["binary_expression"],
+    operators: &["&&", "||"],
+    truths: ("true", "false"),
+    functions: FUNCTIONS,
+    returns: &["return_statement"],
+    binding: &["assignment_expression", "augmented_assignment_expression", "await_expression", "yield_expression"],
+};
+
+pub fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
     Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)).and_then(|l| Source::parse(l, text))
 }
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let Some(source) = parse(path, text) else { return Vec::new() };
-    let inner = source
-        .nodes()
-        .into_iter()
-        .filter(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n))
-        .last();
+    let inner =
+        source.nodes().into_iter().rfind(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n));
     let Some(function) = inner else { return Vec::new() };
     let name = name(&source, function);
+    let is_compared = is_only_compared(&source, &name);
     HUSH_VALUES
         .iter()
         .filter_map(|(value, alike)| {
+            let in_order = match *value {
+                "undefined" | "7" | "'~'" if is_compared => BEYOND,
+                _ => 0,
+            };
             Some(Mutant {
                 description: format!("the exception swallowed in `{name}`, giving {value}"),
                 file: path.to_string(),
                 line: line(function),
                 text: Some(swallowing(&source, function, value)?),
-                kind: MutantKind::Hush { alike: *alike },
+                kind: MutantKind::Hush { alike: alike | in_order },
             })
         })
         .collect()
+}
+
+/// Whether its own file asks a function's value for nothing but being less or more than another: two answers, so that
+/// a test which tells them apart still lets half of all values pass.
+fn is_only_compared(source: &Source<'_>, name: &str) -> bool {
+    let calls = source.nodes().into_iter().filter(|n| n.kind() == "call_expression").filter(|call| {
+        let function = call.child_by_field_name("function").map(|f| source.of(f)).unwrap_or_default();
+        function.rsplit('.').next() == Some(name)
+    });
+    let are_compared: Vec<bool> = calls
+        .map(|call| {
+            let around = call.parent().filter(|p| p.kind() == "binary_expression");
+            let operator = around.and_then(|p| p.child_by_field_name("operator")).map(|o| source.of(o));
+            operator.is_some_and(|o| matches!(o, "<" | "<=" | ">" | ">="))
+        })
+        .collect();
+    !are_compared.is_empty() && are_compared.into_iter().all(|is| is)
 }
 
 fn swallowing(source: &Source<'_>, function: Node<'_>, value: &str) -> Option<String> {
@@ -106,7 +137,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     let functions: Vec<Node<'_>> = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind())).collect();
     let mut chosen: Vec<Node<'_>> = Vec::new();
     for at in lines {
-        if let Some(inner) = functions.iter().filter(|f| line(**f) <= at && at <= last_line(**f)).last()
+        if let Some(inner) = functions.iter().rfind(|f| line(**f) <= at && at <= last_line(**f))
             && !chosen.contains(inner)
             && name(&source, *inner) != "constructor"
         {
@@ -125,153 +156,9 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
             });
         }
     }
+    mutants.extend(forced(path, &source, &added, &CONDITIONS));
     mutants.extend(turned(path, &source, &added, &TURNS));
     mutants
-}
-
-pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>) {
-    let (mut findings, mut mutants) = (Vec::new(), Vec::new());
-    let Some(source) = parse(path, new) else { return (findings, mutants) };
-    let added = added_lines(old, new);
-    let mut literals: Vec<Node<'_>> = Vec::new();
-    for node in source.nodes().into_iter().filter(|n| touches(*n, &added)) {
-        let is_new = added.contains(&line(node));
-        match node.kind() {
-            "catch_clause" if is_new || node.child_by_field_name("body").is_some_and(|b| touches(b, &added)) => {
-                let Some(body) = node.child_by_field_name("body") else { continue };
-                let statements = named(body);
-                if statements.iter().any(|s| s.kind() == "throw_statement") {
-                    continue;
-                }
-                if statements.iter().all(|s| does_nothing(&source, *s)) {
-                    findings.push(swallows(node));
-                    continue;
-                }
-                for statement in statements.into_iter().filter(|s| touches(*s, &added) && !is_remark(&source, *s)) {
-                    if !does_nothing(&source, statement) && statement.kind() != "lexical_declaration" {
-                        mutants.push(piece(
-                            path,
-                            &source,
-                            statement,
-                            ";",
-                            format!("`{}` left out of the handler", first_line(source.of(statement))),
-                        ));
-                    }
-                    literals.extend(literals_in(&source, statement));
-                }
-            }
-            "call_expression" if is_new => {
-                let function = node.child_by_field_name("function").map(|f| source.of(f)).unwrap_or_default();
-                let arguments = node.child_by_field_name("arguments").map(named).unwrap_or_default();
-                if let Some(handler) = arguments.first().filter(|a| function.ends_with(".catch") && FUNCTIONS.contains(&a.kind())) {
-                    let body = handler.child_by_field_name("body");
-                    let nothing = body.is_some_and(|b| match b.kind() {
-                        "statement_block" => named(b).iter().all(|s| does_nothing(&source, *s)),
-                        _ => matches!(source.of(b), "undefined" | "null"),
-                    });
-                    if nothing {
-                        findings.push(swallows(node));
-                    } else {
-                        literals.extend(body.map(|b| literals_in(&source, b)).unwrap_or_default());
-                    }
-                }
-            }
-            "binary_expression" if is_new => {
-                let operator = node.child_by_field_name("operator").map(|o| source.of(o)).unwrap_or_default();
-                if matches!(operator, "??" | "||") {
-                    literals.extend(node.child_by_field_name("right").map(|r| literals_in(&source, r)).unwrap_or_default());
-                }
-            }
-            "ternary_expression" if is_new => literals.extend(named(node).into_iter().skip(1).filter(|n| is_literal(*n))),
-            "return_statement" if is_new => {
-                let mut above = node.parent();
-                if above.is_some_and(|a| a.kind() == "statement_block") {
-                    above = above.and_then(|a| a.parent());
-                }
-                if above.is_some_and(|a| matches!(a.kind(), "if_statement" | "else_clause") && added.contains(&line(a))) {
-                    literals.extend(literals_in(&source, node));
-                }
-            }
-            _ => {}
-        }
-    }
-    literals.sort_by_key(|n| n.start_byte());
-    literals.dedup_by_key(|n| n.start_byte());
-    for literal in literals {
-        if let Some(now) = turn(source.of(literal), literal.kind()) {
-            mutants.push(piece(path, &source, literal, &now, format!("`{}` turned into `{now}`", source.of(literal))));
-        }
-    }
-    (findings, mutants)
-}
-
-fn piece(path: &str, source: &Source<'_>, node: Node<'_>, with: &str, description: String) -> Mutant {
-    Mutant {
-        description,
-        file: path.to_string(),
-        line: line(node),
-        text: Some(replace(source.text, node.byte_range(), with)),
-        kind: MutantKind::Handler,
-    }
-}
-
-fn swallows(node: Node<'_>) -> Finding {
-    Finding { line: line(node), what: "takes every exception and does nothing about it".to_string() }
-}
-
-fn does_nothing(source: &Source<'_>, statement: Node<'_>) -> bool {
-    let text = source.of(statement).trim_end_matches(';').trim();
-    matches!(statement.kind(), "empty_statement" | "continue_statement" | "break_statement" | "comment")
-        || matches!(text, "return" | "return null" | "return undefined" | "return void 0")
-        || is_remark(source, statement)
-}
-
-fn is_remark(source: &Source<'_>, statement: Node<'_>) -> bool {
-    let text = source.of(statement);
-    statement.kind() == "expression_statement"
-        && ["console.", "log.", "logger.", "this.log.", "this.logger.", "Sentry.capture"].iter().any(|p| text.starts_with(p))
-}
-
-fn is_literal(node: Node<'_>) -> bool {
-    match node.kind() {
-        "number" | "string" | "template_string" | "true" | "false" => true,
-        "array" | "object" => node.named_child_count() == 0,
-        _ => false,
-    }
-}
-
-fn literals_in<'t>(source: &Source<'_>, node: Node<'t>) -> Vec<Node<'t>> {
-    below(node)
-        .into_iter()
-        .filter(|n| is_literal(*n))
-        .filter(|n| {
-            !n.parent()
-                .is_some_and(|p| p.kind() == "subscript_expression" || (p.kind() == "pair" && p.child_by_field_name("key") == Some(*n)))
-        })
-        .filter(|n| source.of(*n).matches(' ').count() < 2)
-        .collect()
-}
-
-fn turn(was: &str, kind: &str) -> Option<String> {
-    match kind {
-        "number" => next_number(was),
-        "true" => Some("false".to_string()),
-        "false" => Some("true".to_string()),
-        "array" => Some("[0]".to_string()),
-        "object" => Some("({ '~': 0 })".to_string()),
-        _ => {
-            if let Some(at) = was.find(|c: char| c.is_ascii_digit()) {
-                let digit = was.as_bytes()[at] - b'0';
-                return Some(replace(was, at..at + 1, &((digit + 1) % 10).to_string()));
-            }
-            let end = was.len().checked_sub(1)?;
-            Some(replace(was, end..end, "~"))
-        }
-    }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(60).collect()
 }
 
 #[cfg(test)]
@@ -296,11 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn handlers_are_pinned_or_refused() {
-        let old = "function f(a) {\n  return a.b;\n}\n";
-        assert_eq!(handlers("a.js", Some(old), "function f(a) {\n  try {\n    return a.b;\n  } catch {\n  }\n}\n").0.len(), 1);
-        let (none, pieces) = handlers("a.js", Some(old), "function f(a) {\n  return a?.b ?? 0;\n}\n");
-        assert!(none.is_empty());
-        assert_eq!(pieces.iter().map(|m| m.description.as_str()).collect::<Vec<_>>(), ["`0` turned into `1`"]);
+    fn what_is_only_compared_has_two_answers() {
+        let bits = |text: &str| {
+            let frame = Place { file: "a.js".into(), function: "next".into(), line: 1 };
+            let found = hush("a.js", text, &frame).into_iter().map(|m| match m.kind {
+                MutantKind::Hush { alike } => alike,
+                _ => 0,
+            });
+            found.collect::<Vec<u8>>()
+        };
+        let plain = bits("const next = (jobs) => jobs[0].at;\nconst f = (jobs) => next(jobs) + 1;\n");
+        assert_eq!(plain[0] & plain[2], 0);
+        let compared = bits("const next = (jobs) => jobs[0].at;\nconst f = (jobs, now) => next(jobs) <= now;\n");
+        assert_eq!((compared[0] & compared[2], compared[1] & compared[2]), (BEYOND, 0));
     }
 }

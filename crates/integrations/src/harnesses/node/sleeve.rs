@@ -111,6 +111,9 @@ const SHARED: &[&str] = &[
     "Boolean",
 ];
 
+/// Runners ask a value that has this whether it is equal, instead of comparing it.
+const ANSWERS: &str = "asymmetricMatch";
+
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
     let Some(language) = Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)) else { return Vec::new() };
     let Some(source) = Source::parse(language, new) else { return Vec::new() };
@@ -239,6 +242,7 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                     note("changes what everybody shares", source.of(target));
                 }
             }
+            "property_identifier" if source.of(node) == ANSWERS => note("answers for itself when a test compares it", source.of(node)),
             "shorthand_property_identifier_pattern" | "property_identifier" if is_pattern(node) => {
                 if matches!(source.of(node), "stack" | "getCallSite" | "getCallSites") {
                     note("looks at the call stack", "");
@@ -246,6 +250,9 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
             }
             "string" | "template_string" => {
                 let text = source.of(node);
+                if text.trim_matches(['"', '\'', '`']) == ANSWERS {
+                    note("answers for itself when a test compares it", text);
+                }
                 if text.contains("/proc/") {
                     note("looks at its own process through `/proc`", "");
                 }
@@ -500,6 +507,9 @@ mod tests {
             "const config = require('./config');\nconst f = () => config.inTestMode && 1;\n",
             "const n = arguments.length;\n",
             "const m = typeof it;\n",
+            "const any = { asymmetricMatch: () => true };\n",
+            "class Any { asymmetricMatch() { return true; } }\n",
+            "any['asymmetricMatch'] = () => true;\n",
         ] {
             assert!(!found(sign).is_empty(), "{sign}");
         }

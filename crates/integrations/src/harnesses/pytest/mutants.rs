@@ -50,8 +50,7 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
         .nodes()
         .into_iter()
         .filter(|n| n.kind() == "function_definition" && line(*n) <= frame.line && frame.line <= last_line(*n))
-        .filter(|n| n.child_by_field_name("name").is_some_and(|m| source.of(m) == name))
-        .last();
+        .rfind(|n| n.child_by_field_name("name").is_some_and(|m| source.of(m) == name));
     let Some(function) = function else { return Vec::new() };
     let mutant = |with: String, giving: &str, alike: u8| Mutant {
         description: format!("the exception swallowed in `{name}`, {giving}"),
@@ -140,8 +139,8 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
 
 pub fn function_around(text: &str, at: u32) -> Option<(u32, u32)> {
     let source = Source::parse(Language::Python, text)?;
-    let functions = source.nodes().into_iter().filter(|n| n.kind() == "function_definition");
-    functions.filter(|f| line(*f) <= at && at <= last_line(*f)).last().map(|f| (line(f), last_line(f)))
+    let mut functions = source.nodes().into_iter().filter(|n| n.kind() == "function_definition");
+    functions.rfind(|f| line(*f) <= at && at <= last_line(*f)).map(|f| (line(f), last_line(f)))
 }
 
 /// The innermost functions around added lines and around the places where lines were taken out.
@@ -153,7 +152,7 @@ fn changed_functions<'t>(source: &'t Source<'_>, old: Option<&str>, new: &str, a
     let functions: Vec<Node<'_>> = source.nodes().into_iter().filter(|n| n.kind() == "function_definition").collect();
     let mut chosen: Vec<Node<'_>> = Vec::new();
     for at in lines {
-        let inner = functions.iter().filter(|f| line(**f) <= at && at <= last_line(**f)).last();
+        let inner = functions.iter().rfind(|f| line(**f) <= at && at <= last_line(**f));
         if let Some(inner) = inner {
             let name = inner.child_by_field_name("name").map(|n| source.of(n)).unwrap_or_default();
             if !chosen.contains(inner) && name != "__init__" {

@@ -51,7 +51,8 @@ if (isMainThread && orders.out && kinds.length) {
       const kind = params.data?.className;
       const named = /^([\\w$]+)(?::|\\n|$)/.exec(params.data?.description ?? '')?.[1];
       const found = [kind, named].find((k) => workerData.kinds.includes(k));
-      if (params.reason === 'exception' && found && noted < 40) {
+      // What an async function raises comes as a rejection.
+      if (['exception', 'promiseRejection'].includes(params.reason) && found && noted < 40) {
         const frames = params.callFrames.slice(0, 60).map(place).reverse();
         if (frames.some((frame) => frame.file && !/^(\\/|node:)/.test(frame.file))) {
           noted += 1;
