@@ -11,6 +11,7 @@ mod run;
 mod sleeve;
 mod tests_of;
 mod values;
+mod witness;
 
 use async_trait::async_trait;
 use domain::Result;
