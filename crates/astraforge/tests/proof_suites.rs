@@ -174,7 +174,7 @@ async fn rust() {
         println!("skipped: every case builds crates, which takes minutes; `make soak` runs it");
         return;
     }
-    check(suite("Rust", &["rust", "rust_styles"], |_| Some(layers::rust())).await);
+    check(suite("Rust", &["rust", "rust_styles", "rust_examples"], |_| Some(layers::rust())).await);
 }
 
 /// Set-up as a run does it: a dependency is fetched and built once, and proofs without a network stand on that.

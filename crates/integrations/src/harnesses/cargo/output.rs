@@ -120,9 +120,14 @@ fn compile_error(found: Diagnostic, target: Target) -> Option<CompileError> {
 const UNKNOWN_NAMES: &[&str] =
     &["E0425", "E0432", "E0433", "E0412", "E0422", "E0405", "E0407", "E0437", "E0531", "E0559", "E0560", "E0574", "E0599", "E0609"];
 
+/// Of the compiler's words: `error[E0425]: cannot find …`.
+pub fn kind_of_error(words: &str) -> &'static str {
+    if UNKNOWN_NAMES.iter().any(|code| words.starts_with(&format!("error[{code}]"))) { "Error" } else { "CompileError" }
+}
+
 pub fn load_error(error: &CompileError, file: String) -> LoadError {
-    let kind = if UNKNOWN_NAMES.contains(&error.code.as_str()) { "Error" } else { "CompileError" };
     let message = format!("error[{}]: {}", error.code, error.message);
+    let kind = kind_of_error(&message);
     let place = Place { file: error.file.clone(), function: String::new(), line: error.line };
     let log = format!("{message}\n --> {}:{}", error.file, error.line);
     LoadError { file, chain: vec![Link { kind: kind.to_string(), message, is_check: false, frames: vec![place], ..Link::default() }], log }

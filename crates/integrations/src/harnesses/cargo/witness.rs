@@ -153,7 +153,7 @@ pub fn told(output: &str, nonce: &str) -> Told {
             }
         } else if line == begin {
             let record: Vec<&str> = lines.by_ref().take_while(|l| *l != end).collect();
-            told.panics.extend(panic(&record));
+            told.panics.extend(panic(&record, nonce));
         }
     }
     told
@@ -175,15 +175,15 @@ pub fn without(output: &str, nonce: &str) -> String {
     kept
 }
 
-fn panic(record: &[&str]) -> Option<(String, Panic)> {
+fn panic(record: &[&str], nonce: &str) -> Option<(String, Panic)> {
     let [name, thread, place, said, stack @ ..] = record else { return None };
     let said = unescaped(said.strip_prefix('"').and_then(|s| s.strip_suffix('"')).unwrap_or(said));
-    let panic = Panic {
-        thread: thread.to_string(),
-        message: output::cut(&said, 600),
-        at: output::position(place, "")?,
-        frames: output::frames(stack),
-    };
+    let mut frames = output::frames(stack);
+    // The hook sees itself on top of the stack.
+    if let Some(at) = frames.iter().rposition(|f| f.function.contains(nonce)) {
+        frames.truncate(at);
+    }
+    let panic = Panic { thread: thread.to_string(), message: output::cut(&said, 600), at: output::position(place, "")?, frames };
     Some((name.to_string(), panic))
 }
 
@@ -227,11 +227,12 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_our_lines_counts() {
-        let output = "thread 'x' panicked at src/lib.rs:9:9:\nplayed\nstack backtrace:\n   0: shop::rate\n             at ./src/lib.rs:9:9\n\nn0 step q::tests::a 12\n\nn0 panic\nq::tests::a\ntests::a\nsrc/lib.rs:3:5\n\"no \\\"rate\\\"\"\n   0: shop::rate\n             at ./src/lib.rs:3:5\n   1: q::tests::a\n             at ./tests/q.rs:12:9\n\nn0 end\n";
+        let output = "thread 'x' panicked at src/lib.rs:9:9:\nplayed\nstack backtrace:\n   0: shop::rate\n             at ./src/lib.rs:9:9\n\nn0 step q::tests::a 12\n\nn0 panic\nq::tests::a\ntests::a\nsrc/lib.rs:3:5\n\"no \\\"rate\\\"\"\n   0: q::n0::watch::{{closure}}::{{closure}}\n             at ./tests/q.rs:40:9\n   1: shop::rate\n             at ./src/lib.rs:3:5\n   2: q::tests::a\n             at ./tests/q.rs:12:9\n\nn0 end\n";
         let told = told(output, "n0");
         assert_eq!(told.steps, [("q::tests::a".to_string(), 12)]);
         assert_eq!(told.panics.len(), 1);
         let (name, panic) = &told.panics[0];
         assert_eq!((name.as_str(), panic.message.as_str(), panic.frames[1].line), ("q::tests::a", "no \"rate\"", 3));
+        assert_eq!(panic.frames.len(), 2);
     }
 }

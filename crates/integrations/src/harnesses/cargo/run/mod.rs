@@ -1,11 +1,12 @@
 //! Builds a tree inside a sandbox and runs chosen tests of it. Everything that decides a result happens out here; inside
 //! run only cargo and the test binaries.
 
+mod docs;
 mod notes;
 
 use super::output::{self, Binary, Build};
 use super::witness::{self, Span};
-use super::{inline, tests_of};
+use super::{examples, inline, tests_of};
 use crate::syntax::{Language, Source};
 use domain::evidence::Outcome;
 use domain::harness::{Batch, Disguise, Ended, FileClass, LoadError, TestResult, Variant, VariantReport};
@@ -32,6 +33,8 @@ cargo metadata --offline --format-version 1 || exit 9
 echo
 rustc --print sysroot
 find . \( -name .git -o -name target -o -name node_modules \) -prune -o -name '*.rs' -print
+echo
+grep -rlE --include='*.rs' --exclude-dir=.git --exclude-dir=target '^[[:space:]]*//[/!].*(```|~~~)' . || true
 "#;
 
 pub async fn run(place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
@@ -56,6 +59,7 @@ pub async fn run(place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport
         report.key = variant.key.clone();
         reports.push(report);
     }
+    yard.look_away().await?;
     Ok(reports)
 }
 
@@ -91,6 +95,8 @@ struct Yard<'a> {
     batch: &'a Batch,
     packages: Vec<Package>,
     files: BTreeSet<String>,
+    /// Of them, those with examples in their doc comments.
+    documented: BTreeSet<String>,
     sysroot: String,
     /// From the project's cargo configuration, which its tests may need.
     env: BTreeMap<String, String>,
@@ -106,6 +112,9 @@ struct Watched {
     nonce: String,
     /// Of each file with a hook in its tests.
     statements: BTreeMap<String, Vec<Span>>,
+    ids: Vec<String>,
+    /// The files as they were.
+    kept: Vec<(String, Option<String>)>,
 }
 
 /// What the text of a file says about its tests.
@@ -134,9 +143,13 @@ impl<'a> Yard<'a> {
             return Ok(Err(format!("cargo can't read the project: {}", last_words(&String::from_utf8_lossy(&output.stderr)))));
         };
         let packages: Vec<Package> = metadata.packages.into_iter().filter(|p| p.source.is_none()).collect();
-        let mut lines = lines.filter(|l| !l.is_empty());
+        let mut lines = lines.skip_while(|l| l.is_empty());
         let sysroot = lines.next().unwrap_or_default().to_string();
-        let files = lines.filter_map(|l| l.strip_prefix("./")).map(str::to_string).collect();
+        let names = |lines: &mut dyn Iterator<Item = &str>| -> BTreeSet<String> {
+            lines.take_while(|l| !l.is_empty()).filter_map(|l| l.strip_prefix("./")).map(str::to_string).collect()
+        };
+        let files = names(&mut lines);
+        let documented = names(&mut lines);
         let mut stale = String::from("cd \"${CARGO_TARGET_DIR:-target}\" 2>/dev/null || exit 0\n");
         for package in packages.iter().filter(|p| p.name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')) {
             stale.push_str(&format!(
@@ -147,33 +160,56 @@ impl<'a> Yard<'a> {
         place.exec(Command::shell(stale).cwd(&batch.root)).await?;
         let config = place.read_file(&format!("{}/.cargo/config.toml", batch.root), 0, 1 << 16).await.unwrap_or_default();
         let env = config_env(&String::from_utf8_lossy(&config));
-        Ok(Ok(Yard { place, batch, packages, files, sysroot, env, built: None, known: BTreeMap::new(), counter: 0, watched: None }))
+        Ok(Ok(Yard {
+            place,
+            batch,
+            packages,
+            files,
+            documented,
+            sysroot,
+            env,
+            built: None,
+            known: BTreeMap::new(),
+            counter: 0,
+            watched: None,
+        }))
     }
 
     async fn one(&mut self, variant: &Variant) -> Result<VariantReport> {
-        let mut edits = variant.edits.clone();
-        if variant.watch.is_some() {
-            edits.extend(self.watching(variant.ids.as_deref().unwrap_or_default()).await?);
+        match &variant.watch {
+            Some(_) => self.watch(variant.ids.as_deref().unwrap_or_default()).await?,
+            None => self.look_away().await?,
         }
-        let kept = self.lay(&edits).await?;
+        let kept = self.lay(&variant.edits).await?;
         let report = self.build_and_run(variant).await;
         self.lay(&kept).await?;
-        self.watched = None;
         report
     }
 
-    /// The files of these tests, with a hook of ours.
-    async fn watching(&mut self, ids: &[String]) -> Result<Vec<(String, Option<String>)>> {
+    /// Puts a hook of ours into the files of these tests. It stays there for the next watched run, which needs no other build.
+    async fn watch(&mut self, ids: &[String]) -> Result<()> {
+        if self.watched.as_ref().is_some_and(|w| w.ids == ids) {
+            return Ok(());
+        }
+        self.look_away().await?;
         // Not the batch's nonce, which the test program finds among its arguments.
-        let mut watched = Watched { nonce: format!("w{:016x}", RandomState::new().build_hasher().finish()), statements: BTreeMap::new() };
-        let mut edits = Vec::new();
+        let nonce = format!("w{:016x}", RandomState::new().build_hasher().finish());
+        let (mut edits, mut statements) = (Vec::new(), BTreeMap::new());
         for file in ids.iter().filter_map(|id| id.split_once("::").map(|(file, _)| file)).collect::<BTreeSet<_>>() {
-            let Some(found) = witness::instrument(&self.read(file).await?, &watched.nonce) else { continue };
-            watched.statements.insert(file.to_string(), found.statements);
+            let Some(found) = witness::instrument(&self.read(file).await?, &nonce) else { continue };
+            statements.insert(file.to_string(), found.statements);
             edits.push((file.to_string(), Some(found.text)));
         }
-        self.watched = Some(watched);
-        Ok(edits)
+        let kept = self.lay(&edits).await?;
+        self.watched = Some(Watched { nonce, statements, ids: ids.to_vec(), kept });
+        Ok(())
+    }
+
+    async fn look_away(&mut self) -> Result<()> {
+        match self.watched.take() {
+            Some(watched) => self.lay(&watched.kept).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Puts the edits in place and returns what takes them back.
@@ -213,15 +249,17 @@ impl<'a> Yard<'a> {
 
     async fn build_and_run(&mut self, variant: &Variant) -> Result<VariantReport> {
         let is_release = variant.disguise == Disguise::Bare;
-        let mut wanted = self.selection(variant.ids.as_deref());
+        let tests: Option<Vec<String>> =
+            variant.ids.as_ref().map(|ids| ids.iter().filter(|id| !examples::is_example(id)).cloned().collect());
+        let mut wanted = self.selection(tests.as_deref());
         let mut report = VariantReport::default();
         for attempt in 0..2 {
             if let Some(ended) = self.build(&wanted, is_release, &mut report).await? {
                 return Ok(VariantReport { ended, ..report });
             }
-            let chosen = self.choose(variant.ids.as_deref()).await?;
+            let chosen = self.choose(tests.as_deref()).await?;
             let found: BTreeSet<&str> = chosen.iter().flat_map(|(_, tests)| tests).map(|t| t.id.as_str()).collect();
-            let missing = variant.ids.iter().flatten().any(|id| !found.contains(id.as_str()));
+            let missing = tests.iter().flatten().any(|id| !found.contains(id.as_str()));
             if missing && attempt == 0 && wanted != whole() {
                 // A module may belong to another target than its folder tells.
                 wanted = whole();
@@ -238,6 +276,9 @@ impl<'a> Yard<'a> {
                 }
             }
             break;
+        }
+        if report.ended == Ended::Finished {
+            report.ended = self.run_examples(variant, &mut report).await?;
         }
         merge_twins(&mut report.tests);
         Ok(report)
@@ -432,7 +473,7 @@ impl<'a> Yard<'a> {
         self.counter += 1;
         let log = format!("/tmp/{}-{}", self.batch.nonce, self.counter);
         let mut arguments = vec![program.to_string(), "--logfile".into(), log.clone(), "--show-output".into()];
-        if variant.disguise != Disguise::None || variant.watch.is_some() {
+        if variant.disguise != Disguise::None || self.watched.is_some() {
             // One thread: tests run on the main one, whose name tells nothing.
             arguments.push("--test-threads=1".into());
         } else if let Some(seed) = variant.shuffle {
