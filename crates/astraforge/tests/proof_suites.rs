@@ -170,10 +170,7 @@ async fn mocha() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rust() {
-    if !is_soak() {
-        println!("skipped: every case builds crates, which takes minutes; `make soak` runs it");
-        return;
-    }
+    let _turn = TURN.lock().await;
     check(suite("Rust", &["rust", "rust_styles", "rust_examples"], |_| Some(layers::rust())).await);
 }
 

@@ -124,7 +124,7 @@ fn blocks(source: &Source<'_>) -> Vec<Block> {
             continue;
         };
         let end = (at..lines.len()).find(|i| !lines[*i].trim_start().starts_with(mark)).unwrap_or(lines.len());
-        let outer = items.iter().filter(|n| n.start_position().row < at && end <= n.end_position().row).next_back();
+        let outer = items.iter().rfind(|n| n.start_position().row < at && end <= n.end_position().row);
         if mark == "//!" {
             let item = outer.map(|n| path(source, *n)).unwrap_or_default();
             found.push(Block { item, lines: at..end });
