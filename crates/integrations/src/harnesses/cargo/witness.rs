@@ -12,8 +12,15 @@ use tree_sitter::Node;
 
 /// Steps of one test that are kept.
 const STEPS_MAX: usize = 3000;
-/// Statements of a test, first and last line.
-pub type Span = (u32, u32);
+
+/// A statement of a test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    pub first: u32,
+    pub last: u32,
+    /// Where its test begins: a patch moves whole tests.
+    pub test: u32,
+}
 
 pub struct Instrumented {
     pub text: String,
@@ -35,7 +42,7 @@ pub fn instrument(text: &str, nonce: &str) -> Option<Instrumented> {
         let path_of = |words: &str| format!("{path}::{words}; ");
         inserts.push((at, path_of(&format!("watch(::core::concat!(::core::module_path!(), \"::{name}\"))"))));
         for statement in below(body).into_iter().filter(|n| n.kind() == "block").flat_map(statements_of) {
-            statements.push((line(statement.1), last_line(statement.1)));
+            statements.push(Span { first: line(statement.1), last: last_line(statement.1), test: line(function) });
             inserts.push((statement.0, path_of(&format!("at({})", line(statement.1)))));
         }
     }
@@ -200,9 +207,9 @@ fn unescaped(shown: &str) -> String {
     text
 }
 
-/// The first line of the statement around a line.
-pub fn statement_at(statements: &[Span], at: u32) -> u32 {
-    statements.iter().filter(|(first, last)| *first <= at && at <= *last).map(|(first, _)| *first).max().unwrap_or(at)
+/// The innermost statement around a line.
+pub fn statement_at(statements: &[Span], at: u32) -> Option<Span> {
+    statements.iter().filter(|s| s.first <= at && at <= s.last).max_by_key(|s| s.first).copied()
 }
 
 #[cfg(test)]
@@ -220,7 +227,8 @@ mod tests {
         assert_eq!(lines[12].trim(), "super::n0::at(14); #[allow(unused)]");
         assert_eq!(lines[15].trim(), "super::n0::at(16); assert_eq!(");
         assert!(lines[8].contains("watch(") && lines[9].trim() == "2");
-        assert_eq!(statement_at(&found.statements, 18), 16);
+        assert_eq!(statement_at(&found.statements, 18), Some(Span { first: 16, last: 19, test: 8 }));
+        assert_eq!(statement_at(&found.statements, 24), None);
         assert!(Source::parse(Language::Rust, &found.text).is_some_and(|s| !s.has_error()));
         assert!(instrument("fn main() {}\n", "n0").is_none());
     }

@@ -120,6 +120,8 @@ struct Watched {
 /// What the text of a file says about its tests.
 struct Known {
     declared: BTreeSet<String>,
+    /// The same by the line of their function.
+    tests: BTreeMap<u32, String>,
     test_lines: Vec<inline::TestItem>,
     is_test: bool,
 }
@@ -405,10 +407,12 @@ impl<'a> Yard<'a> {
     async fn known(&mut self, file: &str) -> Result<&Known> {
         if !self.known.contains_key(file) {
             let text = self.read(file).await.unwrap_or_default();
-            let declared = tests_of::declared(file, &text).into_iter().map(|d| d.id).collect();
+            let found = tests_of::declared(file, &text);
+            let declared = found.iter().map(|d| d.id.clone()).collect();
+            let tests = found.into_iter().map(|d| (d.line, d.id)).collect();
             let test_lines = Source::parse(Language::Rust, &text).map(|s| inline::test_items(&s)).unwrap_or_default();
             let is_test = super::files::classify(file, None, None) == FileClass::Test;
-            self.known.insert(file.to_string(), Known { declared, test_lines, is_test });
+            self.known.insert(file.to_string(), Known { declared, tests, test_lines, is_test });
         }
         self.known.get(file).ok_or_else(|| Error::internal("a file that was just read is unknown"))
     }

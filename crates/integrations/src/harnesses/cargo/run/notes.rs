@@ -40,7 +40,10 @@ impl Yard<'_> {
                 Some(told) => {
                     let is_own =
                         |name: &str| name.split_once("::").is_some_and(|(_, n)| n == test.name || test.name.starts_with(&format!("{n}::")));
-                    steps.extend(told.steps.iter().filter(|(name, _)| is_own(name)).map(|(_, line)| format!("{}:{line}", test.file)));
+                    for (_, line) in told.steps.iter().filter(|(name, _)| is_own(name)) {
+                        steps.push(format!("{}:{line}", test.file));
+                        steps.extend(self.step(&test.file, *line));
+                    }
                     panics.extend(told.panics.iter().filter(|(name, _)| is_own(name)).map(|(_, panic)| panic.clone()));
                     said = witness::without(&said, self.watched.as_ref().map_or("", |w| &w.nonce));
                 }
@@ -117,8 +120,8 @@ impl Yard<'_> {
         for place in &frames {
             is_check = self.is_in_test(place).await?;
             if is_check {
-                let statements = self.watched.as_ref().and_then(|w| w.statements.get(&place.file));
-                step = statements.map_or(String::new(), |s| format!("{}:{}", place.file, witness::statement_at(s, place.line)));
+                // Of a helper nothing is known; what called it is the step.
+                step = self.step(&place.file, place.line).unwrap_or(step);
                 caught_in = None;
             } else if is_own(&place.file) && self.catches(place).await? {
                 caught_in = Some(place.clone());
@@ -128,6 +131,13 @@ impl Yard<'_> {
         let link = Link { kind: kind.to_string(), message: panic.message.clone(), is_check, frames, step, caught_in };
         let shown = output::error_kind(&panic.message).filter(|_| !is_check).map(|kind| Link { kind, ..link.clone() });
         Ok(std::iter::once(link).chain(shown).collect())
+    }
+
+    /// A statement as both sides know it: with a product that is longer or shorter, an inline test stands elsewhere.
+    fn step(&self, file: &str, line: u32) -> Option<String> {
+        let statement = witness::statement_at(self.watched.as_ref()?.statements.get(file)?, line)?;
+        let declared = self.known.get(file)?.tests.get(&statement.test)?;
+        Some(format!("{declared}+{}", statement.first - statement.test))
     }
 
     async fn is_in_test(&mut self, place: &Place) -> Result<bool> {
