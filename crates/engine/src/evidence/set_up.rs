@@ -5,12 +5,12 @@ use super::{PatchFile, Saying, broken, list};
 use domain::evidence::{Rule, RuleResult};
 use std::collections::BTreeSet;
 
-/// What the patch's files ask for and base's don't.
+/// What the patch's files ask for and what they were on base did not, under whatever name.
 pub fn judge(files: &[PatchFile], dependencies: &dyn Fn(&str, &str) -> BTreeSet<String>) -> Option<RuleResult> {
+    let of = |path: &str, text: &Option<String>| text.as_deref().map(|t| dependencies(path, t)).unwrap_or_default();
+    let before: BTreeSet<String> = files.iter().flat_map(|file| of(&file.path, &file.old)).collect();
     for file in files {
-        let of = |text: &Option<String>| text.as_deref().map(|t| dependencies(&file.path, t)).unwrap_or_default();
-        let before = of(&file.old);
-        let fresh: Vec<String> = of(&file.new).into_iter().filter(|d| !before.contains(d)).map(|d| format!("`{d}`")).collect();
+        let fresh: Vec<String> = of(&file.path, &file.new).into_iter().filter(|d| !before.contains(d)).map(|d| format!("`{d}`")).collect();
         if !fresh.is_empty() {
             let words = format!(
                 "`{}` asks for {}, which the set-up of the base commit did not install: no test here would run with it, and nobody has looked at its code",

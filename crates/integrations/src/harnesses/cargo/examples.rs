@@ -169,8 +169,8 @@ pub fn graft(onto: &str, donor: &str) -> Option<String> {
     }
     let (onto_source, donor_source) = (Source::parse(Language::Rust, onto)?, Source::parse(Language::Rust, donor)?);
     let (old, new) = (blocks(&onto_source), blocks(&donor_source));
-    let donor_lines: Vec<&str> = donor.lines().collect();
-    let mut lines: Vec<String> = onto.lines().map(str::to_string).collect();
+    let donor_lines: Vec<&str> = donor.split_inclusive('\n').collect();
+    let mut lines: Vec<String> = onto.split_inclusive('\n').map(str::to_string).collect();
     let has = |examples: &[Example], item: &str| examples.iter().any(|e| e.item == item);
     // From the end, so that lines before stay where they are.
     let mut edits: Vec<(std::ops::Range<usize>, Vec<String>)> = Vec::new();
@@ -192,7 +192,7 @@ pub fn graft(onto: &str, donor: &str) -> Option<String> {
     for (range, with) in edits {
         lines.splice(range, with);
     }
-    Some(lines.join("\n") + if onto.ends_with('\n') { "\n" } else { "" })
+    Some(lines.concat())
 }
 
 /// Where the item of this path begins, with its attributes.
@@ -268,7 +268,8 @@ mod tests {
             TEXT.replace("/// assert_eq!(cart.add(1), 1);", "/// assert_eq!(cart.add(2), 3);").replace("        n\n", "        n + 1\n");
         let moved = graft(TEXT, &changed).expect("there are examples");
         assert!(moved.contains("cart.add(2), 3") && moved.contains("        n\n"));
-        assert_eq!(graft(TEXT, TEXT).as_deref(), Some(TEXT));
+        let elsewhere = TEXT.replace('\n', "\r\n");
+        assert_eq!([graft(TEXT, TEXT), graft(&elsewhere, &elsewhere)], [Some(TEXT.to_string()), Some(elsewhere)]);
         let bare =
             "pub struct Cart<T>(T);\n\nimpl<T> Cart<T> {\n    #[inline]\n    pub fn add(&mut self, n: u8) -> u8 {\n        n\n    }\n}\n";
         let dressed = graft(bare, TEXT).expect("the donor has examples");
