@@ -44,7 +44,8 @@ fn steering(text: Option<&str>) -> Option<toml::Value> {
     if kept.is_empty() { None } else { Some(toml::Value::Table(kept)) }
 }
 
-/// Packages of a lock file and tables of a manifest. What lies in the tree itself needs no set-up.
+/// Packages of a lock file and tables of a manifest. What lies in the tree itself needs no set-up, and what a workspace
+/// names is there for each of its members.
 pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
     let Some(value) = toml::from_str::<toml::Value>(text).ok() else { return BTreeSet::new() };
     match name(path) {
@@ -68,7 +69,7 @@ pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
 fn tables(value: &toml::Value, found: &mut BTreeSet<String>) {
     for key in ["dependencies", "dev-dependencies", "build-dependencies"] {
         for (name, wanted) in value.get(key).and_then(|t| t.as_table()).into_iter().flatten() {
-            if wanted.get("path").is_none() {
+            if wanted.get("path").or(wanted.get("workspace")).is_none() {
                 found.insert(format!("{name} {}", wanted.as_str().map(str::to_string).unwrap_or_else(|| wanted.to_string())));
             }
         }
@@ -141,8 +142,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_tree_is_no_dependency() {
-        let manifest =
-            "[dependencies]\nserde = '1'\nown = { path = '../own' }\n[target.'cfg(unix)'.dev-dependencies]\nlibc = { version = '0.2' }\n";
+        let manifest = "[dependencies]\nserde = '1'\nown = { path = '../own' }\nours = { workspace = true }\n[target.'cfg(unix)'.dev-dependencies]\nlibc = { version = '0.2' }\n";
         assert_eq!(dependencies("a/Cargo.toml", manifest).into_iter().collect::<Vec<_>>(), ["libc { version = \"0.2\" }", "serde 1"]);
         let lock = "[[package]]\nname = 'own'\nversion = '0.1.0'\n[[package]]\nname = 'serde'\nversion = '1.0.9'\nsource = 'registry'\n";
         assert_eq!(dependencies("Cargo.lock", lock).into_iter().collect::<Vec<_>>(), ["serde 1.0.9"]);
