@@ -176,11 +176,8 @@ async fn javascript_styles() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rust() {
-    if !is_soak() {
-        println!("skipped: every case builds crates, which takes minutes; `make soak` runs it");
-        return;
-    }
-    check(suite("Rust", &["rust"], |_| Some(layers::rust())).await);
+    let _turn = TURN.lock().await;
+    check(suite("Rust", &["rust", "rust_styles", "rust_examples"], |_| Some(layers::rust())).await);
 }
 
 /// Set-up as a run does it: a dependency is fetched and built once, and proofs without a network stand on that.

@@ -9,7 +9,7 @@ use crate::evidence::Outcome;
 use crate::sandbox::Sandbox;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -291,6 +291,10 @@ pub trait TestHarness: Send + Sync {
     fn builds(&self) -> bool {
         false
     }
+    /// Whether it writes into the files of the tests to watch them.
+    fn marks_tests(&self) -> bool {
+        false
+    }
     /// A module-level copy stands beside the file; an in-file canary replaces it.
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>>;
     /// An exception with frames that somebody pasted into prose.
@@ -313,6 +317,10 @@ pub trait TestHarness: Send + Sync {
     fn adds_handler(&self, _path: &str, old: Option<&str>, new: &str) -> bool {
         let old: std::collections::HashSet<&str> = old.unwrap_or_default().lines().collect();
         new.lines().filter(|l| !old.contains(l)).any(|l| l.contains("catch") || l.contains("rescue"))
+    }
+    /// What a file asks set-up to install, one entry each; empty for any other file.
+    fn dependencies(&self, _path: &str, _text: &str) -> BTreeSet<String> {
+        BTreeSet::new()
     }
     /// Whether added code reads a clock or a random source.
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool;

@@ -10,6 +10,7 @@ pub mod incident;
 pub mod kept;
 pub mod red;
 pub mod regression;
+pub mod set_up;
 pub mod strength;
 
 use domain::diff::FileChange;

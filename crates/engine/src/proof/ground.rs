@@ -2,6 +2,7 @@
 
 use super::trees::Tree;
 use super::{Progress, ProofConfig, ProofContext, ProofEvent, ProofInput, batch};
+use crate::evidence::red;
 use crate::strangers;
 use domain::egress::EgressPolicy;
 use domain::evidence::RunNote;
@@ -111,7 +112,10 @@ impl<'a> Ground<'a> {
             workspace = Workspace::Scratch;
             mounts.push(Mount { source: tree.path.clone(), target: ELSEWHERE.to_string(), mode: MountMode::CopyOnWrite });
         }
-        let edited = |path: &String| variants.iter().any(|v| v.edits.iter().any(|(p, _)| p == path));
+        let marked = |v: &Variant, path: &String| {
+            self.harness.marks_tests() && v.watch.is_some() && v.ids.iter().flatten().any(|id| red::file_of(id) == path)
+        };
+        let edited = |path: &String| variants.iter().any(|v| marked(v, path) || v.edits.iter().any(|(p, _)| p == path));
         let read_only_paths = if job.disguised { Vec::new() } else { tree.guarded.iter().filter(|p| !edited(p)).cloned().collect() };
         SandboxSpec {
             id: self.context.clock.fresh::<SandboxId>(),

@@ -10,7 +10,7 @@ mod patch;
 mod strength;
 mod trees;
 
-use crate::evidence::{self, PatchFile, Saying, absence, green, incident::Shape, kept, not_judged, red, regression};
+use crate::evidence::{self, PatchFile, Saying, absence, green, incident::Shape, kept, not_judged, red, regression, set_up};
 use domain::alert::Alert;
 use domain::evidence::{Dot, Outcome, Proof, Rule, RuleResult, RuleState, SecretScanner, TestRow, Verdict};
 use domain::git::{Commit, GitHost};
@@ -152,6 +152,14 @@ impl Judge<'_> {
             }
             return Ok(finish(proof, self.progress, "without a counting test there is nothing to run"));
         }
+        let needs = |path: &str, text: &str| self.harness.dependencies(path, text);
+        if let Some(found) = set_up::judge(&self.files, &needs) {
+            add(&mut proof, self.progress, found);
+            if let Some(found) = kept::signs(&signs) {
+                add(&mut proof, self.progress, found);
+            }
+            return Ok(finish(proof, self.progress, "not judged while the patch asks for other dependencies than base"));
+        }
         let nonce = format!("af{}", self.context.clock.token_hex(6));
         let trees = trees::compose(self.context, self.input, self.harness.as_ref(), &self.files, &declared, &nonce).await?;
         let ground = Ground::new(self.context, self.input, self.harness.clone(), self.progress).await?;
@@ -217,7 +225,10 @@ impl Judge<'_> {
                 recurs: strength::Recurs { shape: shape.as_ref(), base: &evidence.red[0], harness: self.harness.as_ref() },
             };
             let timeout = deadline(&evidence.green);
-            let found = strength::gather(&parts, &red, &counting, timeout).await?;
+            // A test that does not pass with the patch itself would seem to notice everything.
+            let passing = regression::passed(&own);
+            let able: Vec<String> = counting.iter().filter(|id| passing.contains(id.as_str())).cloned().collect();
+            let found = strength::gather(&parts, &red, &able, timeout).await?;
             let (result, versions) = evidence::strength::judge(&found);
             proof.wrong_versions = versions;
             add(&mut proof, self.progress, result);

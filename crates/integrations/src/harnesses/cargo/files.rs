@@ -4,7 +4,7 @@ use crate::harnesses::files::{forbidden, is_below, name};
 use domain::egress::HostPort;
 use domain::harness::{FileClass, SetUp};
 use sha2::Digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const TEST_FOLDERS: &[&str] = &["tests", "benches"];
 const HARNESS_NAMES: &[&str] = &["build.rs", "rust-toolchain", "rust-toolchain.toml", "nextest.toml"];
@@ -42,6 +42,38 @@ fn steering(text: Option<&str>) -> Option<toml::Value> {
         }
     }
     if kept.is_empty() { None } else { Some(toml::Value::Table(kept)) }
+}
+
+/// Packages of a lock file and tables of a manifest. What lies in the tree itself needs no set-up, and what a workspace
+/// names is there for each of its members.
+pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
+    let Some(value) = toml::from_str::<toml::Value>(text).ok() else { return BTreeSet::new() };
+    match name(path) {
+        "Cargo.toml" => {
+            let mut found = BTreeSet::new();
+            tables(&value, &mut found);
+            value.get("workspace").into_iter().for_each(|w| tables(w, &mut found));
+            let targets = value.get("target").and_then(|t| t.as_table());
+            targets.into_iter().flat_map(|t| t.values()).for_each(|t| tables(t, &mut found));
+            found
+        }
+        "Cargo.lock" => {
+            let packages = value.get("package").and_then(|p| p.as_array()).into_iter().flatten();
+            let part = |p: &toml::Value, key: &str| p.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_string();
+            packages.filter(|p| p.get("source").is_some()).map(|p| format!("{} {}", part(p, "name"), part(p, "version"))).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+fn tables(value: &toml::Value, found: &mut BTreeSet<String>) {
+    for key in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        for (name, wanted) in value.get(key).and_then(|t| t.as_table()).into_iter().flatten() {
+            if wanted.get("path").or(wanted.get("workspace")).is_none() {
+                found.insert(format!("{name} {}", wanted.as_str().map(str::to_string).unwrap_or_else(|| wanted.to_string())));
+            }
+        }
+    }
 }
 
 /// Dependencies are fetched and everything is built once, for tests and for the release profile that one kind of
@@ -107,6 +139,14 @@ fn env() -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_in_the_tree_is_no_dependency() {
+        let manifest = "[dependencies]\nserde = '1'\nown = { path = '../own' }\nours = { workspace = true }\n[target.'cfg(unix)'.dev-dependencies]\nlibc = { version = '0.2' }\n";
+        assert_eq!(dependencies("a/Cargo.toml", manifest).into_iter().collect::<Vec<_>>(), ["libc { version = \"0.2\" }", "serde 1"]);
+        let lock = "[[package]]\nname = 'own'\nversion = '0.1.0'\n[[package]]\nname = 'serde'\nversion = '1.0.9'\nsource = 'registry'\n";
+        assert_eq!(dependencies("Cargo.lock", lock).into_iter().collect::<Vec<_>>(), ["serde 1.0.9"]);
+    }
 
     #[test]
     fn each_file_is_of_one_kind() {

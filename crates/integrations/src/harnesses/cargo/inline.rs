@@ -1,5 +1,6 @@
 //! Tests inside product files: where they stand, and one file with the tests of another.
 
+use super::examples;
 use crate::syntax::{Language, Source, below, last_line, line, named};
 use std::ops::RangeInclusive;
 use tree_sitter::Node;
@@ -75,8 +76,15 @@ pub fn is_test_line(items: &[TestItem], at: u32) -> bool {
     items.iter().any(|item| item.lines.contains(&at))
 }
 
-/// `onto` with its tests replaced by those of `tests_of`; `None` when neither has any.
+/// `onto` with its tests and examples replaced by those of `tests_of`; `None` when neither has any.
 pub fn graft(onto: &str, tests_of: &str) -> Option<String> {
+    match examples::graft(onto, tests_of) {
+        Some(onto) => Some(items_of(&onto, tests_of).unwrap_or(onto)),
+        None => items_of(onto, tests_of),
+    }
+}
+
+fn items_of(onto: &str, tests_of: &str) -> Option<String> {
     let (onto_source, donor) = (Source::parse(Language::Rust, onto)?, Source::parse(Language::Rust, tests_of)?);
     let (old, new) = (test_items(&onto_source), test_items(&donor));
     if old.is_empty() && new.is_empty() {

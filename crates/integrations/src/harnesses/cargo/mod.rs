@@ -1,8 +1,11 @@
 //! Rust: cargo, the standard test runner and what builds on it (`tokio::test`, rstest, proptest).
 //!
-//! Nothing of ours is copied into a sandbox but the canaries: cargo and the test binaries are started from out here.
-//! Documentation tests, benches and targets with a runner of their own are not run.
+//! Nothing of ours is copied into a sandbox but the canaries and, for a watched run, a hook in the tests' files: cargo and
+//! the test binaries are started from out here. Benches and targets with a runner of their own are not run.
 
+mod checks;
+mod disturb;
+mod examples;
 mod files;
 mod inline;
 mod mutants;
@@ -11,12 +14,14 @@ mod run;
 mod sleeve;
 mod tests_of;
 mod values;
+mod witness;
 
 use async_trait::async_trait;
 use domain::Result;
 use domain::alert::{Exception, Frame};
 use domain::harness::*;
 use domain::sandbox::Sandbox;
+use std::collections::BTreeSet;
 
 pub struct Cargo;
 
@@ -35,7 +40,11 @@ impl TestHarness for Cargo {
         files::classify(path, old, new)
     }
     fn declared(&self, path: &str, text: &str) -> Vec<Declared> {
-        tests_of::declared(path, text)
+        let mut found = tests_of::declared(path, text);
+        if path.ends_with(".rs") && files::classify(path, None, None) == FileClass::Product {
+            found.extend(examples::declared(path, text));
+        }
+        found
     }
     fn graft(&self, path: &str, onto: Option<&str>, tests_of: Option<&str>) -> Option<String> {
         inline::graft(onto.filter(|_| path.ends_with(".rs"))?, tests_of?)
@@ -61,6 +70,9 @@ impl TestHarness for Cargo {
     fn builds(&self) -> bool {
         true
     }
+    fn marks_tests(&self) -> bool {
+        true
+    }
     async fn run(&self, place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
         run::run(place, batch).await
     }
@@ -78,6 +90,15 @@ impl TestHarness for Cargo {
     }
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
         sleeve::findings(path, old, new)
+    }
+    fn blunted(&self, path: &str, text: &str, tests: &[String]) -> Vec<Mutant> {
+        checks::blunted(path, text, tests)
+    }
+    fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
+        mutants::function_around(path, text, line)
+    }
+    fn dependencies(&self, path: &str, text: &str) -> BTreeSet<String> {
+        files::dependencies(path, text)
     }
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool {
         sleeve::reads_dice(old, new)

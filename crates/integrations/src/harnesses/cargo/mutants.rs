@@ -1,9 +1,13 @@
 //! Rust made wrong on purpose: panics swallowed around a function's body, functions that give something else, added
 //! handlers and defaults changed piece by piece, operators turned.
 
+use super::disturb::Disturbance;
 use super::inline::{function_at, is_test_line, product_side, test_items};
 use super::values;
-use crate::syntax::{Language, Source, Turns, above, added_lines, below, hunks, line, named, next_number, replace, reverted, turned};
+use crate::syntax::{
+    Conditions, Language, Source, Turns, above, added_lines, below, forced, hunks, last_line, line, named, next_number, replace, reverted,
+    turned,
+};
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
 use tree_sitter::Node;
@@ -12,7 +16,8 @@ const HUSH_MAX: usize = 4;
 const GIVEN_MAX: usize = 3;
 
 const TURNS: Turns = Turns {
-    comparisons: &["binary_expression", "range_expression", "let_chain"],
+    // What a macro is given is no tree, only tokens.
+    comparisons: &["binary_expression", "range_expression", "let_chain", "token_tree"],
     operators: &[
         ("<", "<="),
         ("<=", "<"),
@@ -28,6 +33,17 @@ const TURNS: Turns = Turns {
         ("..=", ".."),
     ],
     numbers: &["integer_literal", "float_literal"],
+};
+
+const CONDITIONS: Conditions = Conditions {
+    // Not a loop's: one that always held would only run into the deadline.
+    holders: &["if_expression", "match_pattern"],
+    joined: &["binary_expression"],
+    operators: &["&&", "||"],
+    truths: ("true", "false"),
+    functions: &["function_item", "closure_expression"],
+    returns: &["return_expression"],
+    binding: &["let_condition", "let_chain", "await_expression", "try_expression"],
 };
 
 /// Methods whose opposite has the same shape.
@@ -66,29 +82,32 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     }
     let waits = has_word(&source, function, "async");
     let mut values: Vec<String> = values::of(&kind).into_iter().take(HUSH_MAX).collect();
-    if kind.is_empty() {
+    let disturbed = if kind.is_empty() && !waits { Disturbance::of(&source, function) } else { None };
+    if kind.is_empty() && disturbed.is_none() {
         // A function that gives nothing says it all by its silence: it counts as every value.
         values.push("{}".to_string());
     }
     let inner = source.of(body);
     let gives = if kind.is_empty() { String::new() } else { format!(" -> {kind}") };
-    let wrapped = |value: &str| match waits {
+    let wrapped = |before: &str, value: &str| match waits {
         // A future's panics pass through whoever polls it, so the body as a whole has to go.
         true => format!("{{ {value} }}"),
         false => format!(
-            "{{ match ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(move ||{gives} {inner})) {{ Ok(given) => given, Err(_) => {value} }} }}"
+            "{{ {before}match ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe({}||{gives} {inner})) {{ Ok(given) => given, Err(_) => {value} }} }}",
+            if before.is_empty() { "move " } else { "" }
         ),
     };
-    values
-        .iter()
-        .map(|value| Mutant {
-            description: format!("the panic swallowed in `{name}`, giving {value}"),
-            file: path.to_string(),
-            line: line(function),
-            text: Some(replace(text, body.byte_range(), &wrapped(value))),
-            kind: MutantKind::Hush { alike: 0 },
-        })
-        .collect()
+    let mutant = |description: String, with: &str| Mutant {
+        description,
+        file: path.to_string(),
+        line: line(function),
+        text: Some(replace(text, body.byte_range(), with)),
+        kind: MutantKind::Hush { alike: 0 },
+    };
+    let swallowed = values.iter().map(|value| mutant(format!("the panic swallowed in `{name}`, giving {value}"), &wrapped("", value)));
+    let disturbed = disturbed
+        .map(|d| mutant(format!("the panic swallowed in `{name}`, with what it works on disturbed"), &wrapped(&d.before, &d.after)));
+    swallowed.chain(disturbed).collect()
 }
 
 pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
@@ -107,6 +126,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
         old.as_deref().map(|old| hunks(old, new)).unwrap_or_default().into_iter().map(|h| h.line).filter(|l| !is_test_line(&tests, *l)),
     );
     mutants.extend(emptied(path, &source, &lines));
+    mutants.extend(conditions(path, &source, &added));
     mutants.extend(turned(path, &source, &added, &TURNS));
     mutants.extend(opposites(path, &source, &added));
     // What pins a handler is tried there.
@@ -147,6 +167,23 @@ fn emptied(path: &str, source: &Source<'_>, lines: &BTreeSet<u32>) -> Vec<Mutant
         }
     }
     mutants
+}
+
+/// Answers of functions are tried only where a truth is asked for: each of these is a build.
+fn conditions(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Mutant> {
+    let mut mutants = forced(path, source, added, &CONDITIONS);
+    mutants.retain(|m| {
+        let MutantKind::Forced { at: (start, end), .. } = m.kind else { return false };
+        let node = source.root().descendant_for_byte_range(start, end);
+        let is_answer = node.and_then(|n| n.parent()).is_some_and(|p| matches!(p.kind(), "return_expression" | "block"));
+        !is_answer || function_at(source, m.line).is_some_and(|f| return_type(source, f) == "bool")
+    });
+    mutants
+}
+
+pub fn function_around(path: &str, text: &str, at: u32) -> Option<(u32, u32)> {
+    let source = Source::parse(Language::Rust, text).filter(|_| is_rust(path))?;
+    function_at(&source, at).map(|f| (line(f), last_line(f)))
 }
 
 fn opposites(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Mutant> {

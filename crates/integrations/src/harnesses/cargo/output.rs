@@ -120,26 +120,42 @@ fn compile_error(found: Diagnostic, target: Target) -> Option<CompileError> {
 const UNKNOWN_NAMES: &[&str] =
     &["E0425", "E0432", "E0433", "E0412", "E0422", "E0405", "E0407", "E0437", "E0531", "E0559", "E0560", "E0574", "E0599", "E0609"];
 
+/// Of the compiler's words: `error[E0425]: cannot find …`.
+pub fn kind_of_error(words: &str) -> &'static str {
+    if UNKNOWN_NAMES.iter().any(|code| words.starts_with(&format!("error[{code}]"))) { "Error" } else { "CompileError" }
+}
+
 pub fn load_error(error: &CompileError, file: String) -> LoadError {
-    let kind = if UNKNOWN_NAMES.contains(&error.code.as_str()) { "Error" } else { "CompileError" };
     let message = format!("error[{}]: {}", error.code, error.message);
+    let kind = kind_of_error(&message);
     let place = Place { file: error.file.clone(), function: String::new(), line: error.line };
     let log = format!("{message}\n --> {}:{}", error.file, error.line);
     LoadError { file, chain: vec![Link { kind: kind.to_string(), message, is_check: false, frames: vec![place], ..Link::default() }], log }
 }
 
-/// Name → outcome, from the log that the test binary keeps beside what it prints.
-pub fn results(log: &str) -> BTreeMap<String, Outcome> {
+/// Name → outcome, from the log that the test binary keeps beside what it prints. A message in it may have several lines,
+/// with anything in them: a name that comes twice has failed.
+pub fn results(log: &str, names: &[&str]) -> BTreeMap<String, Outcome> {
     let mut found = BTreeMap::new();
+    let mut open = None;
     for line in log.lines() {
-        let Some((word, name)) = line.split_once(' ') else { continue };
-        let outcome = match word {
-            "ok" => Outcome::Passed,
-            "failed" => Outcome::Failed,
-            "ignored" | "ignored," | "ignored:" => Outcome::Skipped,
-            _ => continue,
-        };
-        found.insert(name.trim().to_string(), outcome);
+        let outcome = open.or(match line.split([' ', ':', ',']).next() {
+            Some("ok") => Some(Outcome::Passed),
+            Some("failed") => Some(Outcome::Failed),
+            Some("ignored") => Some(Outcome::Skipped),
+            _ => None,
+        });
+        let Some(outcome) = outcome else { continue };
+        let name = line.rsplit(' ').next().unwrap_or_default();
+        if names.contains(&name) {
+            let is_again = found.insert(name.to_string(), outcome).is_some();
+            if is_again {
+                found.insert(name.to_string(), Outcome::Failed);
+            }
+            open = None;
+        } else {
+            open = Some(outcome).filter(|_| line.starts_with("failed:") || open.is_some());
+        }
     }
     found
 }
@@ -205,14 +221,14 @@ fn panic_head(line: &str) -> Option<(String, Place)> {
 }
 
 /// `src/lib.rs:3:5`
-fn position(text: &str, function: &str) -> Option<Place> {
+pub fn position(text: &str, function: &str) -> Option<Place> {
     let mut parts = text.rsplitn(3, ':');
     let (_, line, file) = (parts.next()?, parts.next()?, parts.next()?);
     Some(Place { file: file.to_string(), function: function.to_string(), line: line.parse().ok()? })
 }
 
 /// Pairs of `  3: shop::rate` and `             at ./src/lib.rs:3:5`, turned to oldest first.
-fn frames(lines: &[&str]) -> Vec<Place> {
+pub fn frames(lines: &[&str]) -> Vec<Place> {
     let mut found = Vec::new();
     let mut function = String::new();
     for line in lines {
@@ -279,8 +295,11 @@ mod tests {
 
     #[test]
     fn results_come_from_the_log_and_words_from_the_sections() {
-        let log = results("ok tests::a\nfailed tests::b\nignored tests::c\n");
+        let log = results("ok tests::a\nfailed tests::b\nignored, slow tests::c\n", &["tests::a", "tests::b", "tests::c"]);
         assert_eq!(log.values().copied().collect::<Vec<_>>(), [Outcome::Passed, Outcome::Failed, Outcome::Skipped]);
+        let played = "failed: panic did not contain expected string\n      panic message: `x\nok tests::b\n`,\n expected substring: `y` tests::b\nfailed: test did not panic as expected at src/lib.rs:3:5 tests::c\n";
+        let log = results(played, &["tests::b", "tests::c"]);
+        assert_eq!(log.values().copied().collect::<Vec<_>>(), [Outcome::Failed, Outcome::Failed]);
         let output = format!("\nrunning 2 tests\n\nfailures:\n\n---- tests::b stdout ----\n{SAID}\nfailures:\n    tests::b\n");
         assert!(sections(&output, &["tests::b"])["tests::b"].contains("panicked at"));
         assert_eq!(

@@ -72,6 +72,13 @@ fn test(source: &Source<'_>, function: Node<'_>, attributes: &[Node<'_>], id: St
     }
 }
 
+/// Of the code of an example.
+pub fn checks_in(code: &str) -> Vec<String> {
+    // Statements need a function around them to be a program.
+    let text = format!("fn example() {{\n{code}\n}}");
+    Source::parse(Language::Rust, &text).map(|source| checks(&source, source.root())).unwrap_or_default()
+}
+
 /// Macros that check, with the operators of a plain `assert!`, and returns that hand an error on.
 fn checks(source: &Source<'_>, function: Node<'_>) -> Vec<String> {
     let mut checks = Vec::new();

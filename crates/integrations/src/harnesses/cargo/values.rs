@@ -41,7 +41,7 @@ fn words(values: &[&str]) -> Vec<String> {
     values.iter().map(|v| v.to_string()).collect()
 }
 
-fn is_integer(word: &str) -> bool {
+pub fn is_integer(word: &str) -> bool {
     word.strip_prefix(['u', 'i']).is_some_and(|size| matches!(size, "8" | "16" | "32" | "64" | "128" | "size"))
 }
 

@@ -13,6 +13,7 @@ use domain::Result;
 use domain::alert::{Exception, Frame};
 use domain::harness::*;
 use domain::sandbox::Sandbox;
+use std::collections::BTreeSet;
 
 pub struct Node;
 
@@ -101,6 +102,9 @@ impl TestHarness for Node {
     }
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
         sleeve::findings(path, old, new)
+    }
+    fn dependencies(&self, path: &str, text: &str) -> BTreeSet<String> {
+        packages::dependencies(path, text)
     }
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool {
         sleeve::reads_dice(old, new)

@@ -2,6 +2,7 @@
 
 use domain::egress::HostPort;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What fetches the packages: the project's own manager in the version it names, itself fetched by npm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,34 @@ fn pnpm_of(lock: &str) -> &'static str {
         Some("5") => "7",
         Some("6") => "8",
         _ => "9",
+    }
+}
+
+/// What a manifest names and what a lock holds.
+pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
+    let json = || serde_json::from_str::<Value>(text).unwrap_or_default();
+    let table = |value: &Value, key: &str| value.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+    match path.rsplit('/').next().unwrap_or(path) {
+        "package.json" => {
+            let manifest = json();
+            let keys = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "overrides", "resolutions"];
+            let named = keys.iter().flat_map(|key| table(&manifest, key));
+            // What lies in the tree itself needs no set-up.
+            let is_own =
+                |wanted: &Value| wanted.as_str().is_some_and(|w| ["file:", "link:", "workspace:"].iter().any(|p| w.starts_with(p)));
+            named.filter(|(_, wanted)| !is_own(wanted)).map(|(name, wanted)| format!("{name} {wanted}")).collect()
+        }
+        "package-lock.json" | "npm-shrinkwrap.json" => {
+            let packages = table(&json(), "packages").into_iter().filter(|(place, _)| place.contains("node_modules/"));
+            packages.map(|(place, held)| format!("{place} {}", held.get("version").unwrap_or(&Value::Null))).collect()
+        }
+        // What was resolved, and the sums over it.
+        "pnpm-lock.yaml" | "yarn.lock" => {
+            let words = ["resolved", "resolution:", "integrity", "checksum:"];
+            let lines = text.lines().map(str::trim).filter(|l| l.split(' ').next().is_some_and(|word| words.contains(&word)));
+            lines.map(str::to_string).collect()
+        }
+        _ => BTreeSet::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::harnesses::files::{forbidden, is_below, name};
 use domain::egress::HostPort;
 use domain::harness::{FileClass, SetUp};
 use sha2::Digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const TEST_FOLDERS: &[&str] = &["tests", "test"];
 const HARNESS_NAMES: &[&str] = &[
@@ -80,7 +80,7 @@ pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option
     }
     if has("pyproject.toml") {
         lock_files.push("pyproject.toml".to_string());
-        for dependency in read("pyproject.toml").map(|t| dependencies(&t)).unwrap_or_default() {
+        for dependency in read("pyproject.toml").map(|t| of_project(&t)).unwrap_or_default() {
             install.push_str(&format!(" {}", quote(&dependency)));
         }
     }
@@ -115,7 +115,7 @@ pub fn detect(files: &[String], read: &dyn Fn(&str) -> Option<String>) -> Option
 
 /// What the project and its test extras need; the project itself is never installed, because a copy of base in the
 /// layer would be tested instead of the patch.
-fn dependencies(text: &str) -> Vec<String> {
+fn of_project(text: &str) -> Vec<String> {
     let Ok(value) = toml::from_str::<toml::Value>(text) else { return Vec::new() };
     let strings = |v: Option<&toml::Value>| -> Vec<String> {
         v.and_then(|v| v.as_array()).into_iter().flatten().filter_map(|s| s.as_str().map(str::to_string)).collect()
@@ -128,6 +128,18 @@ fn dependencies(text: &str) -> Vec<String> {
     }
     found.retain(|d| !d.starts_with('-'));
     found
+}
+
+/// Of the files that set-up reads.
+pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
+    if path == "pyproject.toml" {
+        return of_project(text).into_iter().collect();
+    }
+    if !REQUIREMENTS.contains(&path) {
+        return BTreeSet::new();
+    }
+    let lines = text.lines().map(|l| l.split(" #").next().unwrap_or_default().trim());
+    lines.filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_string).collect()
 }
 
 pub fn quote(word: &str) -> String {

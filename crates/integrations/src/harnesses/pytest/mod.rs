@@ -12,6 +12,7 @@ use domain::Result;
 use domain::alert::{Exception, Frame};
 use domain::harness::*;
 use domain::sandbox::Sandbox;
+use std::collections::BTreeSet;
 
 pub struct Pytest;
 
@@ -81,6 +82,9 @@ impl TestHarness for Pytest {
     }
     fn function_around(&self, _path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
         mutants::function_around(text, line)
+    }
+    fn dependencies(&self, path: &str, text: &str) -> BTreeSet<String> {
+        files::dependencies(path, text)
     }
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool {
         sleeve::reads_dice(old, new)

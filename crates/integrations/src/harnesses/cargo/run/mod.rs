@@ -1,15 +1,21 @@
 //! Builds a tree inside a sandbox and runs chosen tests of it. Everything that decides a result happens out here; inside
 //! run only cargo and the test binaries.
 
-use super::output::{self, Binary, Build, Panic};
-use super::{inline, tests_of};
+mod docs;
+mod notes;
+
+use super::output::{self, Binary, Build};
+use super::witness::{self, Span};
+use super::{examples, inline, tests_of};
 use crate::syntax::{Language, Source};
 use domain::evidence::Outcome;
-use domain::harness::{Batch, Disguise, Ended, FileClass, Link, LoadError, Place, TestResult, Variant, VariantReport};
+use domain::harness::{Batch, Disguise, Ended, FileClass, LoadError, TestResult, Variant, VariantReport};
 use domain::sandbox::{Command, ExecOutput, ExitReason, Sandbox};
 use domain::{Error, Result};
 use serde::Deserialize;
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 const BUILD_TIMEOUT: Duration = Duration::from_secs(300);
@@ -27,6 +33,8 @@ cargo metadata --offline --format-version 1 || exit 9
 echo
 rustc --print sysroot
 find . \( -name .git -o -name target -o -name node_modules \) -prune -o -name '*.rs' -print
+echo
+grep -rlE --include='*.rs' --exclude-dir=.git --exclude-dir=target '^[[:space:]]*//[/!].*(```|~~~)' . || true
 "#;
 
 pub async fn run(place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport>> {
@@ -51,6 +59,7 @@ pub async fn run(place: &dyn Sandbox, batch: &Batch) -> Result<Vec<VariantReport
         report.key = variant.key.clone();
         reports.push(report);
     }
+    yard.look_away().await?;
     Ok(reports)
 }
 
@@ -86,6 +95,8 @@ struct Yard<'a> {
     batch: &'a Batch,
     packages: Vec<Package>,
     files: BTreeSet<String>,
+    /// Of them, those with examples in their doc comments.
+    documented: BTreeSet<String>,
     sysroot: String,
     /// From the project's cargo configuration, which its tests may need.
     env: BTreeMap<String, String>,
@@ -93,15 +104,26 @@ struct Yard<'a> {
     built: Option<(Vec<String>, Build)>,
     known: BTreeMap<String, Known>,
     counter: usize,
+    /// Of the run that is being watched.
+    watched: Option<Watched>,
+}
+
+struct Watched {
+    nonce: String,
+    /// Of each file with a hook in its tests.
+    statements: BTreeMap<String, Vec<Span>>,
+    ids: Vec<String>,
+    /// The files as they were.
+    kept: Vec<(String, Option<String>)>,
 }
 
 /// What the text of a file says about its tests.
 struct Known {
     declared: BTreeSet<String>,
+    /// The same by the line of their function.
+    tests: BTreeMap<u32, String>,
     test_lines: Vec<inline::TestItem>,
     is_test: bool,
-    /// It holds words with which a panic could be played, so what it prints is no evidence of one.
-    plays: bool,
 }
 
 /// One test of one binary.
@@ -123,9 +145,13 @@ impl<'a> Yard<'a> {
             return Ok(Err(format!("cargo can't read the project: {}", last_words(&String::from_utf8_lossy(&output.stderr)))));
         };
         let packages: Vec<Package> = metadata.packages.into_iter().filter(|p| p.source.is_none()).collect();
-        let mut lines = lines.filter(|l| !l.is_empty());
+        let mut lines = lines.skip_while(|l| l.is_empty());
         let sysroot = lines.next().unwrap_or_default().to_string();
-        let files = lines.filter_map(|l| l.strip_prefix("./")).map(str::to_string).collect();
+        let names = |lines: &mut dyn Iterator<Item = &str>| -> BTreeSet<String> {
+            lines.take_while(|l| !l.is_empty()).filter_map(|l| l.strip_prefix("./")).map(str::to_string).collect()
+        };
+        let files = names(&mut lines);
+        let documented = names(&mut lines);
         let mut stale = String::from("cd \"${CARGO_TARGET_DIR:-target}\" 2>/dev/null || exit 0\n");
         for package in packages.iter().filter(|p| p.name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')) {
             stale.push_str(&format!(
@@ -136,14 +162,56 @@ impl<'a> Yard<'a> {
         place.exec(Command::shell(stale).cwd(&batch.root)).await?;
         let config = place.read_file(&format!("{}/.cargo/config.toml", batch.root), 0, 1 << 16).await.unwrap_or_default();
         let env = config_env(&String::from_utf8_lossy(&config));
-        Ok(Ok(Yard { place, batch, packages, files, sysroot, env, built: None, known: BTreeMap::new(), counter: 0 }))
+        Ok(Ok(Yard {
+            place,
+            batch,
+            packages,
+            files,
+            documented,
+            sysroot,
+            env,
+            built: None,
+            known: BTreeMap::new(),
+            counter: 0,
+            watched: None,
+        }))
     }
 
     async fn one(&mut self, variant: &Variant) -> Result<VariantReport> {
+        match &variant.watch {
+            Some(_) => self.watch(variant.ids.as_deref().unwrap_or_default()).await?,
+            None => self.look_away().await?,
+        }
         let kept = self.lay(&variant.edits).await?;
         let report = self.build_and_run(variant).await;
         self.lay(&kept).await?;
         report
+    }
+
+    /// Puts a hook of ours into the files of these tests. It stays there for the next watched run, which needs no other build.
+    async fn watch(&mut self, ids: &[String]) -> Result<()> {
+        if self.watched.as_ref().is_some_and(|w| w.ids == ids) {
+            return Ok(());
+        }
+        self.look_away().await?;
+        // Not the batch's nonce, which the test program finds among its arguments.
+        let nonce = format!("w{:016x}", RandomState::new().build_hasher().finish());
+        let (mut edits, mut statements) = (Vec::new(), BTreeMap::new());
+        for file in ids.iter().filter_map(|id| id.split_once("::").map(|(file, _)| file)).collect::<BTreeSet<_>>() {
+            let Some(found) = witness::instrument(&self.read(file).await?, &nonce) else { continue };
+            statements.insert(file.to_string(), found.statements);
+            edits.push((file.to_string(), Some(found.text)));
+        }
+        let kept = self.lay(&edits).await?;
+        self.watched = Some(Watched { nonce, statements, ids: ids.to_vec(), kept });
+        Ok(())
+    }
+
+    async fn look_away(&mut self) -> Result<()> {
+        match self.watched.take() {
+            Some(watched) => self.lay(&watched.kept).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Puts the edits in place and returns what takes them back.
@@ -183,15 +251,17 @@ impl<'a> Yard<'a> {
 
     async fn build_and_run(&mut self, variant: &Variant) -> Result<VariantReport> {
         let is_release = variant.disguise == Disguise::Bare;
-        let mut wanted = self.selection(variant.ids.as_deref());
+        let tests: Option<Vec<String>> =
+            variant.ids.as_ref().map(|ids| ids.iter().filter(|id| !examples::is_example(id)).cloned().collect());
+        let mut wanted = self.selection(tests.as_deref());
         let mut report = VariantReport::default();
         for attempt in 0..2 {
             if let Some(ended) = self.build(&wanted, is_release, &mut report).await? {
                 return Ok(VariantReport { ended, ..report });
             }
-            let chosen = self.choose(variant.ids.as_deref()).await?;
+            let chosen = self.choose(tests.as_deref()).await?;
             let found: BTreeSet<&str> = chosen.iter().flat_map(|(_, tests)| tests).map(|t| t.id.as_str()).collect();
-            let missing = variant.ids.iter().flatten().any(|id| !found.contains(id.as_str()));
+            let missing = tests.iter().flatten().any(|id| !found.contains(id.as_str()));
             if missing && attempt == 0 && wanted != whole() {
                 // A module may belong to another target than its folder tells.
                 wanted = whole();
@@ -208,6 +278,9 @@ impl<'a> Yard<'a> {
                 }
             }
             break;
+        }
+        if report.ended == Ended::Finished {
+            report.ended = self.run_examples(variant, &mut report).await?;
         }
         merge_twins(&mut report.tests);
         Ok(report)
@@ -334,11 +407,12 @@ impl<'a> Yard<'a> {
     async fn known(&mut self, file: &str) -> Result<&Known> {
         if !self.known.contains_key(file) {
             let text = self.read(file).await.unwrap_or_default();
-            let declared = tests_of::declared(file, &text).into_iter().map(|d| d.id).collect();
+            let found = tests_of::declared(file, &text);
+            let declared = found.iter().map(|d| d.id.clone()).collect();
+            let tests = found.into_iter().map(|d| (d.line, d.id)).collect();
             let test_lines = Source::parse(Language::Rust, &text).map(|s| inline::test_items(&s)).unwrap_or_default();
             let is_test = super::files::classify(file, None, None) == FileClass::Test;
-            let plays = ["panicked at", "stack backtrace"].iter().any(|words| text.contains(words));
-            self.known.insert(file.to_string(), Known { declared, test_lines, is_test, plays });
+            self.known.insert(file.to_string(), Known { declared, tests, test_lines, is_test });
         }
         self.known.get(file).ok_or_else(|| Error::internal("a file that was just read is unknown"))
     }
@@ -371,7 +445,7 @@ impl<'a> Yard<'a> {
                 return Ok(Ended::Died);
             }
             match results.is_empty() {
-                true => report.tests.push(crashed(test, &output)),
+                true => report.tests.push(notes::crashed(test, &output)),
                 false => self.note(alone, &output, &results, report).await?,
             }
         }
@@ -403,19 +477,27 @@ impl<'a> Yard<'a> {
         self.counter += 1;
         let log = format!("/tmp/{}-{}", self.batch.nonce, self.counter);
         let mut arguments = vec![program.to_string(), "--logfile".into(), log.clone(), "--show-output".into()];
-        if variant.disguise != Disguise::None {
+        if variant.disguise != Disguise::None || self.watched.is_some() {
             // One thread: tests run on the main one, whose name tells nothing.
             arguments.push("--test-threads=1".into());
+        } else if let Some(seed) = variant.shuffle {
+            arguments.extend(["-Z", "unstable-options", "--shuffle-seed"].map(str::to_string));
+            arguments.extend([seed.to_string(), "--test-threads=1".into()]);
         }
         if variant.ids.is_some() || tests.len() == 1 {
             arguments.push("--exact".into());
             arguments.extend(tests.iter().map(|t| t.name.clone()));
         }
-        let command = self.command(binary, arguments, variant.disguise).timeout(self.batch.timeout).output_bytes_max(OUTPUT_BYTES_MAX);
+        let mut command = self.command(binary, arguments, variant.disguise).timeout(self.batch.timeout).output_bytes_max(OUTPUT_BYTES_MAX);
+        if variant.shuffle.is_some() && variant.disguise == Disguise::None {
+            // The standard runner shuffles in every release, but lets only this variable unlock it in a stable one.
+            command = command.env("RUSTC_BOOTSTRAP", "1");
+        }
         let output = self.place.exec(command).await?;
         let text = self.place.read_file(&log, 0, FILE_BYTES_MAX).await.unwrap_or_default();
-        let results = output::results(&String::from_utf8_lossy(&text));
-        Ok((output, results.into_iter().filter(|(name, _)| tests.iter().any(|t| t.name == *name)).collect()))
+        let names: Vec<&str> = tests.iter().map(|t| t.name.as_str()).collect();
+        let results = output::results(&String::from_utf8_lossy(&text), &names);
+        Ok((output, results))
     }
 
     fn command(&self, binary: &Binary, arguments: Vec<String>, disguise: Disguise) -> Command {
@@ -449,99 +531,6 @@ impl<'a> Yard<'a> {
         command
     }
 
-    async fn note(
-        &mut self,
-        tests: &[Chosen],
-        output: &ExecOutput,
-        results: &BTreeMap<String, Outcome>,
-        report: &mut VariantReport,
-    ) -> Result<()> {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let names: Vec<&str> = tests.iter().map(|t| t.name.as_str()).collect();
-        let sections = output::sections(&text, &names);
-        for test in tests {
-            let Some(outcome) = results.get(&test.name).copied() else { continue };
-            let said = sections.get(test.name.as_str()).cloned().unwrap_or_default();
-            let folder = self
-                .packages
-                .iter()
-                .filter(|p| format!("{}/{}", self.batch.root, test.file).starts_with(p.folder()))
-                .map(|p| p.folder().to_string())
-                .max_by_key(String::len)
-                .unwrap_or_default();
-            let (chain, seen) = self.links(test, outcome, &said, &folder).await?;
-            report.tests.push(TestResult {
-                id: test.id.clone(),
-                declared: test.declared.clone(),
-                file: test.file.clone(),
-                outcome,
-                duration_ms: 0,
-                chain,
-                seen,
-                steps: Vec::new(),
-                log: output::cut(&said, LOG_MAX),
-            });
-        }
-        Ok(())
-    }
-
-    /// The failure itself, and the other panics of the test and its threads.
-    async fn links(&mut self, test: &Chosen, outcome: Outcome, said: &str, folder: &str) -> Result<(Vec<Link>, Vec<Link>)> {
-        let mut panics = output::panics(said);
-        let mut chain = Vec::new();
-        if outcome == Outcome::Failed {
-            let own = panics.iter().rposition(|p| p.thread == test.name || p.thread == "main");
-            if let Some(error) = said.lines().rev().find_map(|l| l.strip_prefix("Error: ")) {
-                let kind = output::kind_of(error).unwrap_or_else(|| "error".to_string());
-                chain.push(Link { kind, message: output::cut(error, 600), is_check: true, frames: vec![in_test(test)], ..Link::default() });
-            } else if said.contains("test did not panic as expected")
-                || own.is_none() && said.contains("panic did not contain expected string")
-            {
-                chain.push(Link {
-                    kind: "assertion".into(),
-                    message: "the test did not panic as expected".into(),
-                    is_check: true,
-                    frames: vec![in_test(test)],
-                    ..Link::default()
-                });
-            } else if let Some(at) = own {
-                let failure = panics.remove(at);
-                chain = self.link(&failure, folder).await?;
-            }
-        }
-        let mut seen = Vec::new();
-        if self.known(&test.file).await?.plays {
-            return Ok((chain, seen));
-        }
-        for panic in panics.iter().take(20) {
-            seen.extend(self.link(panic, folder).await?);
-        }
-        Ok((chain, seen))
-    }
-
-    /// A panic, and the error that it shows when something was unwrapped.
-    async fn link(&mut self, panic: &Panic, folder: &str) -> Result<Vec<Link>> {
-        let mut frames: Vec<Place> = panic.frames.iter().map(|f| Place { file: self.relative(&f.file, folder), ..f.clone() }).collect();
-        if let Some(first) = frames.iter().position(|f| is_own(&f.file)) {
-            frames.drain(..first);
-        } else {
-            frames = vec![Place { file: self.relative(&panic.at.file, ""), function: String::new(), line: panic.at.line }];
-        }
-        while frames.len() > 1 && frames.last().is_some_and(|f| !is_own(&f.file)) {
-            frames.pop();
-        }
-        let last = frames.last().cloned().unwrap_or_default();
-        let known = self.known(&last.file).await?;
-        let is_check = known.is_test || inline::is_test_line(&known.test_lines, last.line);
-        let kind = if is_check { "assertion" } else { "panic" };
-        let mut links =
-            vec![Link { kind: kind.to_string(), message: panic.message.clone(), is_check, frames: frames.clone(), ..Link::default() }];
-        if let Some(kind) = output::error_kind(&panic.message) {
-            links.push(Link { kind, message: panic.message.clone(), is_check: false, frames, ..Link::default() });
-        }
-        Ok(links)
-    }
-
     /// Relative to the tree where it lies inside; `./` begins at the package's folder.
     fn relative(&self, path: &str, folder: &str) -> String {
         let full = match path.strip_prefix("./") {
@@ -553,34 +542,8 @@ impl<'a> Yard<'a> {
     }
 }
 
-fn is_own(path: &str) -> bool {
-    !path.is_empty() && !path.starts_with(['/', '<'])
-}
-
-fn in_test(test: &Chosen) -> Place {
-    Place { file: test.file.clone(), function: test.name.clone(), line: 0 }
-}
-
 fn whole() -> Vec<String> {
     vec!["--workspace".to_string(), "--tests".to_string()]
-}
-
-fn crashed(test: &Chosen, output: &ExecOutput) -> TestResult {
-    let text = output.text();
-    let overflowed = text.contains("has overflowed its stack");
-    let kind = if overflowed { "stack overflow" } else { "crash" };
-    let message = format!("the process ended with signal {}", output.exit.code - 128);
-    TestResult {
-        id: test.id.clone(),
-        declared: test.declared.clone(),
-        file: test.file.clone(),
-        outcome: Outcome::Failed,
-        duration_ms: 0,
-        chain: vec![Link { kind: kind.to_string(), message, is_check: overflowed, frames: vec![in_test(test)], ..Link::default() }],
-        seen: Vec::new(),
-        steps: Vec::new(),
-        log: output::cut(&text, LOG_MAX),
-    }
 }
 
 /// A module that two targets hold is tested twice under one name: it passes when it passes in both.
