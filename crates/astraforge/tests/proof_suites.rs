@@ -142,7 +142,7 @@ fn check(score: Score) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python() {
-    check(suite("Python", &["python", "python_styles"], |_| Some(layers::python())).await);
+    check(suite("Python", &["python", "python_styles", "python_signs", "python_more"], |_| Some(layers::python())).await);
 }
 
 /// Each of them keeps both cores busy: side by side they would only be slow enough for their deadlines.

@@ -244,13 +244,26 @@ pub struct Mutant {
     pub kind: MutantKind,
 }
 
+impl Mutant {
+    /// Whether both force the same condition or choice, to different sides.
+    pub fn is_other_side_of(&self, other: &Mutant) -> bool {
+        match (self.kind, other.kind) {
+            (MutantKind::Forced { at, side }, MutantKind::Forced { at: there, side: its }) => {
+                self.file == other.file && at == there && side != its
+            }
+            _ => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MutantKind {
     /// The exception swallowed inside a frame, giving some value instead. Values that the language takes for the same
     /// somewhere (JavaScript counts with `''` as with 0, a check of truth knows one empty value from none) share a bit.
     Hush { alike: u8 },
-    /// An added condition that always holds or never does; `at` is where it begins and ends, the same for both.
-    Forced { at: (usize, usize), holds: bool },
+    /// An added condition that always holds or never does, or an added choice that is always the same. `at` is where it
+    /// begins and ends, the same for all of its sides.
+    Forced { at: (usize, usize), side: usize },
     /// A check of a counting test that expects something else.
     Check,
     /// A piece of an added handler or default.
@@ -317,6 +330,14 @@ pub trait TestHarness: Send + Sync {
     fn adds_handler(&self, _path: &str, old: Option<&str>, new: &str) -> bool {
         let old: std::collections::HashSet<&str> = old.unwrap_or_default().lines().collect();
         new.lines().filter(|l| !old.contains(l)).any(|l| l.contains("catch") || l.contains("rescue"))
+    }
+    /// What a test puts something else in the place of, without its module, and the line.
+    fn replaces(&self, _path: &str, _text: &str) -> Vec<(String, u32)> {
+        Vec::new()
+    }
+    /// The names that a file gives to functions, classes and values.
+    fn defines(&self, _path: &str, _text: &str) -> BTreeSet<String> {
+        BTreeSet::new()
     }
     /// What a file asks set-up to install, one entry each; empty for any other file.
     fn dependencies(&self, _path: &str, _text: &str) -> BTreeSet<String> {

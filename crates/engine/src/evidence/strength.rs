@@ -112,14 +112,8 @@ fn result(e: &Evidence) -> RuleResult {
 /// A condition that could as well be fixed, where its other side brings back what base does: in every test it is the
 /// same, so the fix may be right for the tests alone.
 fn one_sided(forced: &[Tried]) -> Option<&Tried> {
-    let place = |t: &Tried| match t.mutant.kind {
-        MutantKind::Forced { at, holds } => Some((t.mutant.file.clone(), at, holds)),
-        _ => None,
-    };
-    forced.iter().filter(|t| t.caught_by.is_empty()).find(|tried| {
-        let Some((file, at, holds)) = place(tried) else { return false };
-        forced.iter().any(|other| other.as_on_base && place(other) == Some((file.clone(), at, !holds)))
-    })
+    let brings_back = |tried: &Tried| forced.iter().any(|other| other.as_on_base && other.mutant.is_other_side_of(&tried.mutant));
+    forced.iter().filter(|t| t.caught_by.is_empty()).find(|tried| brings_back(tried))
 }
 
 /// The frame where two or more values that differ in every respect made the tests pass.

@@ -143,7 +143,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     async fn judge(&self, mut proof: Proof) -> Result<Proof> {
-        let signs = patch::signs(self.harness.as_ref(), &self.files);
+        let mut signs = patch::signs(self.harness.as_ref(), &self.files);
         let declared = counting::declared(self.harness.as_ref(), &self.files);
         if declared.is_empty() && !self.files.iter().any(PatchFile::is_test) {
             add(&mut proof, self.progress, red::no_counting_test());
@@ -211,6 +211,9 @@ impl Judge<'_> {
         proof.other_tests = other;
         add(&mut proof, self.progress, regression);
 
+        if !red.is_new_behaviour {
+            signs.extend(patch::replaced(self.harness.as_ref(), &self.files, &declared, &red.red));
+        }
         let kept = self.judge_kept(&ground, &trees, &signs, &base, &own, &red.red, still_fails).await?;
         good &= kept.state == RuleState::Holds;
         if good {

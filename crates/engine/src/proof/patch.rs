@@ -1,10 +1,12 @@
 //! Reads a patch file by file and chooses the harness that judges it.
 
+use super::counting::Counting;
 use super::{ProofContext, ProofInput};
-use crate::evidence::PatchFile;
+use crate::evidence::{PatchFile, red};
 use domain::diff::{Blob, FileChange};
 use domain::harness::{FileClass, Finding, SetUp, TestHarness};
 use domain::{Error, Result};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Files of base that a harness may read to recognise its own.
@@ -90,6 +92,33 @@ pub fn signs(harness: &dyn TestHarness, files: &[PatchFile]) -> Vec<(String, Fin
         if let Some(new) = &file.new {
             found.extend(harness.sleeve(&file.path, old, new).into_iter().map(|f| (file.path.clone(), f)));
         }
+    }
+    found
+}
+
+/// Where a test that is red on base replaces what the patch adds: with the patch it then passes without it.
+pub fn replaced(harness: &dyn TestHarness, files: &[PatchFile], declared: &[Counting], red: &[String]) -> Vec<(String, Finding)> {
+    let names = |path: &str, text: &Option<String>| text.as_deref().map(|t| harness.defines(path, t)).unwrap_or_default();
+    let product = || files.iter().filter(|f| f.is_product());
+    let before: BTreeSet<String> = product().flat_map(|f| names(&f.path, &f.old)).collect();
+    let added: BTreeSet<String> = product().flat_map(|f| names(&f.path, &f.new)).filter(|name| !before.contains(name)).collect();
+    let mut found = Vec::new();
+    for file in files.iter().filter(|f| f.is_test() && red.iter().any(|id| red::file_of(id) == f.path)) {
+        let Some(text) = &file.new else { continue };
+        // Another test of the file may look at the callers of what is new.
+        let is_red = |test: &Counting| {
+            red.iter().any(|id| id.strip_prefix(&test.declared.id).is_some_and(|rest| rest.is_empty() || rest.starts_with('[')))
+        };
+        let others = declared.iter().filter(|test| test.file == file.path && !is_red(test));
+        let others: Vec<_> = others.filter_map(|test| harness.function_around(&file.path, text, test.declared.line)).collect();
+        let replaced = harness
+            .replaces(&file.path, text)
+            .into_iter()
+            .filter(|(name, line)| added.contains(name) && !others.iter().any(|(first, last)| (first..=last).contains(&line)));
+        found
+            .extend(replaced.map(|(name, line)| {
+                (file.path.clone(), Finding { line, what: format!("replaces `{name}`, which the patch itself adds") })
+            }));
     }
     found
 }

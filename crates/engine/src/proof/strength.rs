@@ -197,10 +197,7 @@ async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration
 fn matters(tried: &[Tried], mutant: &Mutant) -> bool {
     match mutant.kind {
         MutantKind::Check => false,
-        MutantKind::Forced { at, holds } => {
-            let other = MutantKind::Forced { at, holds: !holds };
-            tried.iter().any(|t| t.as_on_base && t.mutant.file == mutant.file && t.mutant.kind == other)
-        }
+        MutantKind::Forced { .. } => tried.iter().any(|t| t.as_on_base && t.mutant.is_other_side_of(mutant)),
         _ => true,
     }
 }

@@ -1,4 +1,4 @@
-//! Added conditions taken as always true and as always false: a fix that rests on a condition which is the same in every
+//! Added conditions taken as always true and as always false, and added choices taken as always the same: a fix that rests on a condition which is the same in every
 //! test is right for the tests alone.
 
 use super::{Source, above, below, line, named, replace, touches};
@@ -13,6 +13,8 @@ pub struct Conditions {
     /// Kinds of nodes with `left`, `operator` and `right`, and the operators that join truths.
     pub joined: &'static [&'static str],
     pub operators: &'static [&'static str],
+    /// Kinds of nodes that compare.
+    pub compared: &'static [&'static str],
     /// True and false.
     pub truths: (&'static str, &'static str),
     pub functions: &'static [&'static str],
@@ -43,8 +45,16 @@ const INPUTS: &[&str] =
 
 const NAMES: &[&str] = &["identifier", "self", "this", "shorthand_property_identifier_pattern"];
 
+/// What a choice among a few written-down values is made of: `[a, b][n]`, `{1: a, 2: b}[n]`, `{…}.get(n, c)`.
+const PICKS: &[&str] = &["subscript", "subscript_expression", "index_expression", "call", "call_expression"];
+const TABLES: &[&str] = &["list", "tuple", "dictionary", "array", "object", "array_expression", "tuple_expression"];
+/// A longer table is data, not a condition in disguise.
+const OPTIONS_MAX: usize = 4;
+const COMPARISONS: &[&str] = &["<", ">", "<=", ">=", "==", "!=", "===", "!=="];
+
 /// Each added condition as if it always held and as if it never did. Of a longer one also the parts that ask about
-/// something else than what the function was given, and the answers of added functions.
+/// something else than what the function was given, such comparisons wherever they stand, the answers of added
+/// functions, and choices as if they always fell the same way.
 pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions: &Conditions) -> Vec<Mutant> {
     let mut found: Vec<Node<'_>> = Vec::new();
     for node in source.nodes().into_iter().filter(|n| touches(*n, added)) {
@@ -54,6 +64,9 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
         if is_joined(source, node, conditions) {
             let parts = [node.child_by_field_name("left"), node.child_by_field_name("right")].into_iter().flatten();
             found.extend(parts.filter(|p| !is_joined(source, *p, conditions) && !depends_on_input(source, *p, added, conditions)));
+        }
+        if is_comparison(source, node, conditions) && !depends_on_input(source, node, added, conditions) {
+            found.push(node);
         }
         if conditions.returns.contains(&node.kind()) && above(node, conditions.functions).is_some_and(|f| added.contains(&line(f))) {
             found.extend(named(node).into_iter().next());
@@ -65,8 +78,8 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
     found.retain(|c| touches(*c, added) && !below(*c).iter().any(|n| conditions.binding.contains(&n.kind())));
     found.sort_by_key(|c| (c.start_byte(), c.end_byte()));
     found.dedup_by_key(|c| c.byte_range());
-    let sides = [(true, conditions.truths.0, "always"), (false, conditions.truths.1, "never")];
-    let mutant = |condition: &Node<'_>, (holds, truth, often): (bool, &str, &str)| {
+    let sides = [(0, conditions.truths.0, "always"), (1, conditions.truths.1, "never")];
+    let mutant = |condition: &Node<'_>, (side, truth, often): (usize, &str, &str)| {
         let text = source.of(*condition);
         let words: String = text.trim_matches(['(', ')']).lines().next().unwrap_or_default().chars().take(60).collect();
         let truth = if text.starts_with('(') && text.ends_with(')') { format!("({truth})") } else { truth.to_string() };
@@ -75,10 +88,50 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
             file: path.to_string(),
             line: line(*condition),
             text: Some(replace(source.text, condition.byte_range(), &truth)),
-            kind: MutantKind::Forced { at: (condition.start_byte(), condition.end_byte()), holds },
+            kind: MutantKind::Forced { at: (condition.start_byte(), condition.end_byte()), side },
         }
     };
-    found.iter().flat_map(|c| sides.map(|side| mutant(c, side))).collect()
+    let mut mutants: Vec<Mutant> = found.iter().flat_map(|c| sides.map(|side| mutant(c, side))).collect();
+    for node in source.nodes().into_iter().filter(|n| touches(*n, added) && PICKS.contains(&n.kind())) {
+        let options = options(source, node);
+        if (2..=OPTIONS_MAX).contains(&options.len()) {
+            mutants.extend(options.iter().enumerate().map(|(side, option)| picked(path, source, node, side, *option)));
+        }
+    }
+    mutants
+}
+
+fn picked(path: &str, source: &Source<'_>, node: Node<'_>, side: usize, option: Node<'_>) -> Mutant {
+    let words = |node: Node<'_>| source.of(node).lines().next().unwrap_or_default().chars().take(60).collect::<String>();
+    Mutant {
+        description: format!("`{}` taken as always `{}`", words(node), words(option)),
+        file: path.to_string(),
+        line: line(node),
+        text: Some(replace(source.text, node.byte_range(), &format!("({})", source.of(option)))),
+        kind: MutantKind::Forced { at: (node.start_byte(), node.end_byte()), side },
+    }
+}
+
+fn options<'t>(source: &Source<'_>, node: Node<'t>) -> Vec<Node<'t>> {
+    let function = node.child_by_field_name("function");
+    let (table, otherwise) = match function {
+        None => (named(node).into_iter().next(), None),
+        Some(function) => {
+            let is_get = function.child_by_field_name("attribute").or_else(|| function.child_by_field_name("property"));
+            let otherwise = node.child_by_field_name("arguments").and_then(|a| named(a).into_iter().nth(1));
+            (named(function).into_iter().next().filter(|_| is_get.is_some_and(|name| source.of(name) == "get")), otherwise)
+        }
+    };
+    let table =
+        std::iter::successors(table, |n| (n.kind() == "parenthesized_expression").then(|| named(*n).into_iter().next()).flatten()).last();
+    let Some(table) = table.filter(|t| TABLES.contains(&t.kind())) else { return Vec::new() };
+    let value = |entry: Node<'t>| entry.child_by_field_name("value").unwrap_or(entry);
+    named(table).into_iter().filter(|n| !n.kind().contains("comment")).map(value).chain(otherwise).collect()
+}
+
+fn is_comparison(source: &Source<'_>, node: Node<'_>, conditions: &Conditions) -> bool {
+    let compares = |operator: Node<'_>| COMPARISONS.contains(&source.of(operator));
+    conditions.compared.contains(&node.kind()) && node.child_by_field_name("operator").is_none_or(compares)
 }
 
 /// Python's `a if b else c` has no name for its condition: it stands in the middle.
@@ -152,6 +205,7 @@ mod tests {
         holders: &["if_statement", "conditional_expression"],
         joined: &["boolean_operator"],
         operators: &["and", "or"],
+        compared: &["comparison_operator"],
         truths: ("True", "False"),
         functions: &["function_definition"],
         returns: &["return_statement"],
@@ -191,6 +245,15 @@ mod tests {
         let new = "def f(a):\n    b = a + 1\n    c = look()\n    if c and b not in R:\n        return 1\n    return 2 if a else 3\n";
         assert_eq!(descriptions(new, &[4]), ["`c` taken as always true", "`c and b not in R` taken as always true"]);
         assert_eq!(descriptions(new, &[6]), ["`a` taken as always true"]);
+        let table = "def f(a):\n    return {1: g, 2: h}.get(look(), k)(a)\n";
+        assert_eq!(
+            descriptions(table, &[2]),
+            ["g", "h", "k"].map(|option| format!("`{{1: g, 2: h}}.get(look(), k)` taken as always `{option}`"))
+        );
+        assert_eq!(
+            descriptions("def f(a):\n    return (g, h)[look() > 3](a)\n", &[2]),
+            ["`look() > 3` taken as always true", "`(g, h)[look() > 3]` taken as always `g`", "`(g, h)[look() > 3]` taken as always `h`"]
+        );
         let whole = added_lines(None, "def g(a):\n    return look() > 3\n").into_iter().collect::<Vec<_>>();
         assert_eq!(descriptions("def g(a):\n    return look() > 3\n", &whole), ["`look() > 3` taken as always true"]);
     }

@@ -40,6 +40,7 @@ const CONDITIONS: Conditions = Conditions {
     holders: &["if_expression", "match_pattern"],
     joined: &["binary_expression"],
     operators: &["&&", "||"],
+    compared: &["binary_expression"],
     truths: ("true", "false"),
     functions: &["function_item", "closure_expression"],
     returns: &["return_expression"],

@@ -43,6 +43,7 @@ const CONDITIONS: Conditions = Conditions {
     holders: &["if_statement", "ternary_expression"],
     joined: &["binary_expression"],
     operators: &["&&", "||"],
+    compared: &["binary_expression"],
     truths: ("true", "false"),
     functions: FUNCTIONS,
     returns: &["return_statement"],

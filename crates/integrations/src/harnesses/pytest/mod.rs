@@ -3,6 +3,7 @@
 mod checks;
 mod files;
 mod mutants;
+mod replaced;
 mod sleeve;
 mod tests_of;
 
@@ -82,6 +83,12 @@ impl TestHarness for Pytest {
     }
     fn function_around(&self, _path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
         mutants::function_around(text, line)
+    }
+    fn replaces(&self, _path: &str, text: &str) -> Vec<(String, u32)> {
+        replaced::replaces(text)
+    }
+    fn defines(&self, _path: &str, text: &str) -> BTreeSet<String> {
+        replaced::defines(text)
     }
     fn dependencies(&self, path: &str, text: &str) -> BTreeSet<String> {
         files::dependencies(path, text)

@@ -37,6 +37,7 @@ const CONDITIONS: Conditions = Conditions {
     holders: &["if_statement", "elif_clause", "conditional_expression", "if_clause"],
     joined: &["boolean_operator"],
     operators: &["and", "or"],
+    compared: &["comparison_operator"],
     truths: ("True", "False"),
     functions: &["function_definition", "lambda"],
     returns: &["return_statement"],
@@ -182,7 +183,10 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
                     findings.push(swallows(node));
                 }
             }
-            "call" if added.contains(&line(node)) => literals.extend(default_of_call(&source, node)),
+            "call" if added.contains(&line(node)) => {
+                literals.extend(default_of_call(&source, node));
+                mutants.extend(silent_none(path, &source, node, old.unwrap_or_default()));
+            }
             "boolean_operator" | "conditional_expression" if added.contains(&line(node)) => {
                 literals.extend(named(node).into_iter().filter(|n| is_literal(*n)));
             }
@@ -335,6 +339,24 @@ fn is_literal(node: Node<'_>) -> bool {
         "list" | "dictionary" | "tuple" => node.named_child_count() == 0,
         _ => false,
     }
+}
+
+/// `rates[c]` that became `rates.get(c)`: the `None` that it now gives is a default too, though nobody wrote it.
+fn silent_none(path: &str, source: &Source<'_>, call: Node<'_>, old: &str) -> Option<Mutant> {
+    let function = call.child_by_field_name("function").filter(|f| f.kind() == "attribute")?;
+    let arguments = named(call.child_by_field_name("arguments")?);
+    let (object, name) = (function.child_by_field_name("object")?, function.child_by_field_name("attribute")?);
+    let [key] = arguments.as_slice() else { return None };
+    if source.of(name) != "get" || !old.contains(&format!("{}[{}]", source.of(object), source.of(*key))) {
+        return None;
+    }
+    Some(Mutant {
+        description: format!("`{}` gives something else than None", source.of(call)),
+        file: path.to_string(),
+        line: line(call),
+        text: Some(replace(source.text, key.end_byte()..key.end_byte(), ", '~'")),
+        kind: MutantKind::Handler,
+    })
 }
 
 /// `get(key, 0)`, `getattr(a, "b", 0)`, `pop`, `setdefault`, `next(it, 0)`.
