@@ -50,9 +50,7 @@ pub fn of(text: &str) -> Vec<Example> {
         let mut open: Option<(char, Example)> = None;
         for at in block.lines {
             let said = words(lines[at]);
-            let fence =
-                said.trim_start().chars().next().filter(|c| said.trim_start().starts_with(&c.to_string().repeat(3)) && "`~".contains(*c));
-            match (&mut open, fence) {
+            match (&mut open, fence(said)) {
                 (None, Some(mark)) => {
                     let words = said.trim_start().trim_start_matches(mark).trim().to_string();
                     let example = Example { item: block.item.clone(), number: 0, line: at as u32 + 1, words, code: String::new() };
@@ -71,6 +69,11 @@ pub fn of(text: &str) -> Vec<Example> {
         }
     }
     found
+}
+
+/// The character that it is made of.
+fn fence(line: &str) -> Option<char> {
+    ['`', '~'].into_iter().find(|mark| line.trim_start().starts_with(&mark.to_string().repeat(3)))
 }
 
 /// What the words after a fence say about the language; without any it is Rust.

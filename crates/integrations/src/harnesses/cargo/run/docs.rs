@@ -38,10 +38,14 @@ impl Yard<'_> {
         let mut command = Command::new(arguments).cwd(&self.batch.root).timeout(timeout).output_bytes_max(OUTPUT_BYTES_MAX);
         command.env.extend(self.env.clone());
         let output = self.place.exec(command).await?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let results = examples::results(&text);
+        self.note_examples(&String::from_utf8_lossy(&output.stdout), asked.as_ref(), report).await?;
+        Ok(if output.exit.reason == ExitReason::Timeout { Ended::Timeout } else { Ended::Finished })
+    }
+
+    async fn note_examples(&mut self, text: &str, asked: Option<&BTreeSet<&str>>, report: &mut VariantReport) -> Result<()> {
+        let results = examples::results(text);
         let names: Vec<&str> = results.iter().map(|(name, _)| name.whole.as_str()).collect();
-        let sections = output::sections(&text, &names);
+        let sections = output::sections(text, &names);
         let mut known: BTreeMap<String, BTreeMap<u32, String>> = BTreeMap::new();
         for (name, outcome) in &results {
             let Some(file) = self.file_of(&name.file) else { continue };
@@ -50,7 +54,7 @@ impl Yard<'_> {
                 known.insert(file.clone(), here);
             }
             let Some(id) = known.get(&file).and_then(|here| here.get(&name.line)) else { continue };
-            if asked.as_ref().is_some_and(|asked| !asked.contains(id.as_str())) {
+            if asked.is_some_and(|asked| !asked.contains(id.as_str())) {
                 continue;
             }
             let said = sections.get(name.whole.as_str()).cloned().unwrap_or_default();
@@ -66,7 +70,7 @@ impl Yard<'_> {
                 file: file.clone(),
             });
         }
-        Ok(if output.exit.reason == ExitReason::Timeout { Ended::Timeout } else { Ended::Finished })
+        Ok(())
     }
 
     /// The package with a library that a file belongs to.
