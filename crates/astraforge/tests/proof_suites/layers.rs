@@ -99,7 +99,7 @@ pub fn fetch(name: &str) -> Result<(), String> {
     }
     let line = format!(
         "rm -rf {0} && mkdir -p {0}/node && cd {0}/node && echo '{{}}' > package.json && \
-         npm install --loglevel=error --ignore-scripts --no-audit --no-fund --no-package-lock --fetch-retry-maxtimeout=5000 {1} && touch {0}/ready",
+         npm install --loglevel=error --ignore-scripts --no-audit --no-fund --no-package-lock --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 {1} && touch {0}/ready",
         path.display(),
         packages.join(" ")
     );

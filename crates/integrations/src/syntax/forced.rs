@@ -75,7 +75,9 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
             found.extend(tail(node));
         }
     }
-    found.retain(|c| touches(*c, added) && !below(*c).iter().any(|n| conditions.binding.contains(&n.kind())));
+    // What is written as true or false can't be anything else.
+    let is_written = |c: &Node<'_>| [conditions.truths.0, conditions.truths.1].contains(&source.of(*c));
+    found.retain(|c| touches(*c, added) && !is_written(c) && !below(*c).iter().any(|n| conditions.binding.contains(&n.kind())));
     found.sort_by_key(|c| (c.start_byte(), c.end_byte()));
     found.dedup_by_key(|c| c.byte_range());
     let sides = [(0, conditions.truths.0, "always"), (1, conditions.truths.1, "never")];

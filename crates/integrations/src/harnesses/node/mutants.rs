@@ -56,9 +56,15 @@ pub fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let Some(source) = parse(path, text) else { return Vec::new() };
-    let inner =
-        source.nodes().into_iter().rfind(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n));
-    let Some(function) = inner else { return Vec::new() };
+    let around: Vec<Node<'_>> = source
+        .nodes()
+        .into_iter()
+        .filter(|n| FUNCTIONS.contains(&n.kind()) && line(*n) <= frame.line && frame.line <= last_line(*n))
+        .collect();
+    // A small function may stand on the line where a larger one calls another.
+    let called = frame.function.rsplit(['.', ' ']).next().unwrap_or_default();
+    let named = around.iter().rfind(|n| name(&source, **n) == called);
+    let Some(function) = named.or(around.last()).copied() else { return Vec::new() };
     let name = name(&source, function);
     let is_compared = is_only_compared(&source, &name);
     HUSH_VALUES
@@ -181,6 +187,15 @@ mod tests {
                 assert!(parse("a.js", &changed).is_some_and(|s| !s.has_error()), "{changed}");
             }
         }
+    }
+
+    #[test]
+    fn the_function_of_a_frame_is_known_by_its_name_too() {
+        let text = "const f = (a) => {\n  return g(a).sort((b, c) => b - c);\n};\n";
+        let of =
+            |function: &str| hush("a.js", text, &Place { file: "a.js".into(), function: function.into(), line: 2 }).remove(0).description;
+        assert_eq!(of("Object.f"), "the exception swallowed in `f`, giving undefined");
+        assert_eq!(of("<anonymous>"), "the exception swallowed in `a function`, giving undefined");
     }
 
     #[test]
