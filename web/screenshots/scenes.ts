@@ -43,6 +43,7 @@ export const everywhere: Record<string, Answer> = {
   "/api/api-keys/": settings.apiKeys,
   "/api/executors/": settings.executors,
   "/api/sandbox/sessions/": settings.sessions,
+  "/api/workspaces/72e5ce398a10/": settings.workspace,
   "/api/workspaces/72e5ce398a10/members/": settings.members,
   "/api/workspaces/72e5ce398a10/usage/": settings.usage,
 };

@@ -66,6 +66,9 @@ pub const API_KEYS_PER_USER_MAX: i64 = 100;
 /// A brake on storms: stored events per source and second; more are counted, not kept.
 pub const EVENTS_PER_SOURCE_SECOND_MAX: u32 = 2_000;
 pub const RUNS_PER_SOURCE_HOUR_DEFAULT: i32 = 6;
+pub const RUNS_PER_WORKSPACE_HOUR_DEFAULT: i32 = 20;
+/// What either budget may be set to.
+pub const RUNS_PER_HOUR_MAX: i32 = 1_000;
 /// Distinct users counted per incident; beyond it the count stands still.
 pub const USERS_PER_INCIDENT_MAX: i64 = 10_000;
 /// Event ids remembered per source, to drop repeated deliveries.

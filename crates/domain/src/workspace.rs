@@ -10,6 +10,8 @@ pub struct Workspace {
     pub uid: String,
     pub name: String,
     pub plan: String,
+    /// Runs that alerts may start, over all of its sources.
+    pub automatic_runs_per_hour_max: i32,
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
 }

@@ -15,7 +15,6 @@ use subtle::ConstantTimeEq;
 
 const NAME_CHARS_MAX: usize = 100;
 const SECRET_BYTES_MAX: usize = 4_096;
-const RUNS_PER_HOUR_MAX: i32 = 1_000;
 /// 256 bits: the token of a webhook's address is its only proof.
 const TOKEN_BYTES: usize = 32;
 const PUBLIC_KEY_BYTES: usize = 16;
@@ -79,7 +78,7 @@ pub async fn create(engine: &Engine, user: UserId, new: NewSource) -> Result<(Li
         repository,
         automatic_runs,
         executor,
-        runs_per_hour_max: check_budget(runs_per_hour_max.unwrap_or(RUNS_PER_SOURCE_HOUR_DEFAULT))?,
+        runs_per_hour_max: workspaces::check_budget("runs_per_hour_max", runs_per_hour_max.unwrap_or(RUNS_PER_SOURCE_HOUR_DEFAULT))?,
         events_total: 0,
         last_event_at: None,
         last_event_title: None,
@@ -123,7 +122,7 @@ pub async fn change(engine: &Engine, user: UserId, id: AlertSourceId, change: Ch
         source.executor = executor;
     }
     source.automatic_runs = automatic_runs.unwrap_or(source.automatic_runs);
-    source.runs_per_hour_max = check_budget(runs_per_hour_max.unwrap_or(source.runs_per_hour_max))?;
+    source.runs_per_hour_max = workspaces::check_budget("runs_per_hour_max", runs_per_hour_max.unwrap_or(source.runs_per_hour_max))?;
     store::sources::update(&mut tx, &source).await?;
     if let Some(secret) = client_secret {
         check_secret(engine.alert_source(&source.kind)?.as_ref(), secret.as_ref())?;
@@ -240,13 +239,6 @@ fn check_name(name: &str) -> Result<String> {
         return Err(Error::field("name", format!("a name has 1 to {NAME_CHARS_MAX} characters")));
     }
     Ok(name.to_string())
-}
-
-fn check_budget(runs_per_hour: i32) -> Result<i32> {
-    if (0..=RUNS_PER_HOUR_MAX).contains(&runs_per_hour) {
-        return Ok(runs_per_hour);
-    }
-    Err(Error::field("runs_per_hour_max", format!("0 to {RUNS_PER_HOUR_MAX} runs an hour")))
 }
 
 fn check_executor(engine: &Engine, executor: Option<&str>) -> Result<()> {

@@ -4,7 +4,7 @@ use crate::Engine;
 pub use store::workspaces::Member;
 
 use domain::workspace::{Membership, Permission, Role, Workspace};
-use domain::{Error, Kind, Result, UserId, WorkspaceId};
+use domain::{Error, Kind, Result, UserId, WorkspaceId, limits};
 
 const NAME_CHARS_MAX: usize = 255;
 
@@ -86,6 +86,7 @@ pub async fn insert(engine: &Engine, tx: &mut store::Tx, owner: UserId, name: &s
         uid: engine.clock.token_hex(6),
         name: name.to_string(),
         plan: engine.settings.default_plan.clone(),
+        automatic_runs_per_hour_max: limits::RUNS_PER_WORKSPACE_HOUR_DEFAULT,
         created_by: Some(owner),
         created_at: engine.now(),
     };
@@ -93,14 +94,33 @@ pub async fn insert(engine: &Engine, tx: &mut store::Tx, owner: UserId, name: &s
     Ok(workspace)
 }
 
-pub async fn rename(engine: &Engine, user: UserId, uid: &str, name: &str) -> Result<Membership> {
-    let name = check_name(name)?;
+/// What is left out stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub name: Option<String>,
+    pub automatic_runs_per_hour_max: Option<i32>,
+}
+
+pub async fn change(engine: &Engine, user: UserId, uid: &str, change: Change) -> Result<Membership> {
+    let Change { name, automatic_runs_per_hour_max } = change;
+    let name = name.map(|name| check_name(&name)).transpose()?;
+    let budget = automatic_runs_per_hour_max.map(|budget| check_budget("automatic_runs_per_hour_max", budget)).transpose()?;
     let mut tx = engine.store.write().await?;
     let mut membership = require_uid(&mut tx, user, uid, Permission::Manage).await?;
-    membership.workspace.name = name;
-    store::workspaces::rename(&mut tx, membership.workspace.id, &membership.workspace.name).await?;
+    let workspace = &mut membership.workspace;
+    workspace.name = name.unwrap_or_else(|| workspace.name.clone());
+    workspace.automatic_runs_per_hour_max = budget.unwrap_or(workspace.automatic_runs_per_hour_max);
+    store::workspaces::update(&mut tx, workspace).await?;
     tx.commit().await?;
     Ok(membership)
+}
+
+/// Of a source or of a workspace.
+pub fn check_budget(field: &str, runs_per_hour: i32) -> Result<i32> {
+    if (0..=limits::RUNS_PER_HOUR_MAX).contains(&runs_per_hour) {
+        return Ok(runs_per_hour);
+    }
+    Err(Error::field(field, format!("0 to {} runs an hour", limits::RUNS_PER_HOUR_MAX)))
 }
 
 pub async fn members(engine: &Engine, user: UserId, uid: &str) -> Result<Vec<Member>> {

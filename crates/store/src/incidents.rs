@@ -143,6 +143,13 @@ pub async fn runs_since(tx: &mut Tx, source: AlertSourceId, since: Timestamp) ->
     Ok(count)
 }
 
+/// The same over all sources of a workspace.
+pub async fn workspace_runs_since(tx: &mut Tx, workspace: WorkspaceId, since: Timestamp) -> Result<i64> {
+    let sql = "select count(*) from runs r join incidents i on i.id = r.incident_id where i.workspace_id = $1 and r.created_at >= $2";
+    let (count,): (i64,) = tx.one(sql, args![workspace, since]).await?;
+    Ok(count)
+}
+
 /// `None` when nothing can match.
 fn condition(filter: &Filter) -> Option<(String, Vec<Arg>)> {
     let Filter { workspaces, states, source, text } = filter;

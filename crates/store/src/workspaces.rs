@@ -6,7 +6,7 @@ use domain::account::User;
 use domain::workspace::{Membership, Role, Workspace};
 use domain::{Error, Result, Timestamp, UserId, WorkspaceId};
 
-const COLUMNS: &str = "id, uid, name, plan, created_by, created_at";
+const COLUMNS: &str = "id, uid, name, plan, automatic_runs_per_hour_max, created_by, created_at";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -26,8 +26,8 @@ pub struct Ledger {
 
 /// The workspace with its first member, the owner.
 pub async fn create(tx: &mut Tx, workspace: &Workspace, owner: UserId) -> Result<()> {
-    let Workspace { id, uid, name, plan, created_by, created_at } = workspace;
-    tx.run(insert("workspaces", COLUMNS), args![*id, uid, name, plan, *created_by, *created_at])
+    let Workspace { id, uid, name, plan, automatic_runs_per_hour_max, created_by, created_at } = workspace;
+    tx.run(insert("workspaces", COLUMNS), args![*id, uid, name, plan, *automatic_runs_per_hour_max, *created_by, *created_at])
         .await
         .map_err(conflict(format!("a workspace `{uid}` exists already")))?;
     add_member(tx, *id, owner, Role::Owner, *created_at).await
@@ -43,9 +43,12 @@ pub async fn by_uid(tx: &mut Tx, uid: &str) -> Result<Workspace> {
     Ok(found(row, "workspace", uid)?.noun())
 }
 
-pub async fn rename(tx: &mut Tx, id: WorkspaceId, name: &str) -> Result<()> {
-    let rows = tx.run("update workspaces set name = $2 where id = $1", args![id, name]).await?;
-    touched(rows, "workspace", id)
+/// Its name and its budget.
+pub async fn update(tx: &mut Tx, workspace: &Workspace) -> Result<()> {
+    let Workspace { id, name, automatic_runs_per_hour_max, .. } = workspace;
+    let sql = "update workspaces set name = $2, automatic_runs_per_hour_max = $3 where id = $1";
+    let rows = tx.run(sql, args![*id, name, *automatic_runs_per_hour_max]).await?;
+    touched(rows, "workspace", *id)
 }
 
 pub async fn set_plan(tx: &mut Tx, id: WorkspaceId, plan: &str) -> Result<()> {
@@ -189,6 +192,7 @@ struct Row {
     uid: String,
     name: String,
     plan: String,
+    automatic_runs_per_hour_max: i64,
     created_by: Option<i64>,
     created_at: At,
 }
@@ -210,8 +214,16 @@ struct LedgerRow {
 
 impl Row {
     fn noun(self) -> Workspace {
-        let Row { id, uid, name, plan, created_by, created_at } = self;
-        Workspace { id: WorkspaceId(id), uid, name, plan, created_by: created_by.map(UserId), created_at: created_at.into() }
+        let Row { id, uid, name, plan, automatic_runs_per_hour_max, created_by, created_at } = self;
+        Workspace {
+            id: WorkspaceId(id),
+            uid,
+            name,
+            plan,
+            automatic_runs_per_hour_max: i32::try_from(automatic_runs_per_hour_max).unwrap_or(i32::MAX),
+            created_by: created_by.map(UserId),
+            created_at: created_at.into(),
+        }
     }
 }
 

@@ -139,6 +139,13 @@ export const membersQuery = (workspace: string) =>
       ask(api.GET("/api/workspaces/{uid}/members/", { params: { path: { uid: workspace } }, signal })),
   });
 
+export const workspaceQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace],
+    queryFn: ({ signal }) =>
+      ask(api.GET("/api/workspaces/{uid}/", { params: { path: { uid: workspace } }, signal })),
+  });
+
 export const usageQuery = (workspace: string) =>
   queryOptions({
     queryKey: ["usage", workspace],

@@ -1067,8 +1067,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Rename a workspace */
-        patch: operations["workspaces_rename"];
+        /** Rename a workspace, or set its budget */
+        patch: operations["workspaces_change"];
         trace?: never;
     };
     "/api/workspaces/{uid}/members/": {
@@ -1975,10 +1975,21 @@ export interface components {
             name: string;
             role: string;
             plan: string;
+            /**
+             * Format: int32
+             * @description Runs that alerts may start in an hour, over all sources of the workspace.
+             */
+            automatic_runs_per_hour_max: number;
             created_at: components["schemas"]["Stamp"];
         };
         WorkspaceBody: {
             name: string;
+        };
+        /** @description What is left out stays as it is. */
+        WorkspaceChange: {
+            name?: string | null;
+            /** Format: int32 */
+            automatic_runs_per_hour_max?: number | null;
         };
         WorkspaceMember: {
             /**
@@ -2924,6 +2935,8 @@ export interface operations {
         parameters: {
             query?: {
                 workspace_uid?: string;
+                /** @description Leave out what can be large: `diff` and `mutants` come empty, `tests` without their logs. */
+                brief?: boolean;
                 /** @description From 1. Without it the answer is a bare array. */
                 page?: string;
                 /** @description 1 to 100, 25 by default. */
@@ -4638,7 +4651,7 @@ export interface operations {
             };
         };
     };
-    workspaces_rename: {
+    workspaces_change: {
         parameters: {
             query?: never;
             header?: never;
@@ -4649,7 +4662,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WorkspaceBody"];
+                "application/json": components["schemas"]["WorkspaceChange"];
             };
         };
         responses: {

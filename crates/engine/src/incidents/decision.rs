@@ -49,6 +49,10 @@ async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, sourc
     if store::incidents::runs_since(tx, source.id, since).await? >= budget {
         return Ok(Some(format!("{BUDGET} {budget} runs an hour is used up")));
     }
+    let budget = i64::from(store::workspaces::get(tx, source.workspace).await?.automatic_runs_per_hour_max);
+    if store::incidents::workspace_runs_since(tx, source.workspace, since).await? >= budget {
+        return Ok(Some(format!("{BUDGET} {budget} runs an hour of this workspace is used up")));
+    }
     Ok(None)
 }
 

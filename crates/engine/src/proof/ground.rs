@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Where a disguised tree and the harness's files beside it stand.
 const ELSEWHERE: &str = "/srv/app";
@@ -60,11 +60,21 @@ impl<'a> Ground<'a> {
 
     /// The reports in the order of the variants. A launcher that is killed by what it runs costs its variants.
     pub async fn run(&self, tree: &Tree, variants: Vec<Variant>, job: &Job) -> Result<Vec<VariantReport>> {
+        let _turn = self.turn().await?;
+        if !variants.is_empty() {
+            (self.progress)(ProofEvent::Running(job.line.clone()));
+        }
+        self.within(tree, variants, job).await
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>> {
+        self.turns.acquire().await.map_err(|e| Error::internal("the proof is closing").because(e))
+    }
+
+    async fn within(&self, tree: &Tree, variants: Vec<Variant>, job: &Job) -> Result<Vec<VariantReport>> {
         if variants.is_empty() {
             return Ok(Vec::new());
         }
-        let _turn = self.turns.acquire().await.map_err(|e| Error::internal("the proof is closing").because(e))?;
-        (self.progress)(ProofEvent::Running(job.line.clone()));
         let keys: Vec<String> = variants.iter().map(|v| v.key.clone()).collect();
         let place = self.context.provisioner.create(self.spec(tree, job, &variants)).await?;
         let root = if job.disguised { ELSEWHERE } else { WORKSPACE };
@@ -85,10 +95,16 @@ impl<'a> Ground<'a> {
         Ok(keys.iter().map(|k| find(k).unwrap_or_else(|| VariantReport { key: k.clone(), ..VariantReport::default() })).collect())
     }
 
-    /// The same in as many sandboxes as may run at a time.
+    /// The same in as many sandboxes as may run at a time, told of once.
     pub async fn spread(&self, tree: &Tree, variants: Vec<Variant>, job: &Job) -> Result<Vec<VariantReport>> {
+        if !variants.is_empty() {
+            (self.progress)(ProofEvent::Running(job.line.clone()));
+        }
         let share = variants.len().div_ceil(self.context.parallel.max(1)).max(1);
-        let parts = variants.chunks(share).map(|part| self.run(tree, part.to_vec(), job));
+        let parts = variants.chunks(share).map(|part| async {
+            let _turn = self.turn().await?;
+            self.within(tree, part.to_vec(), job).await
+        });
         Ok(futures::future::try_join_all(parts).await?.into_iter().flatten().collect())
     }
 

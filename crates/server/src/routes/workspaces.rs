@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
-        .routes(routes!(read, rename))
+        .routes(routes!(read, change))
         .routes(routes!(usage))
         .routes(routes!(members, add_member))
         .routes(routes!(change_member, remove_member))
@@ -32,12 +32,23 @@ pub struct WorkspaceView {
     pub name: String,
     pub role: &'static str,
     pub plan: String,
+    /// Runs that alerts may start in an hour, over all sources of the workspace.
+    pub automatic_runs_per_hour_max: i32,
     pub created_at: Stamp,
 }
 
 #[derive(Deserialize, ToSchema)]
 pub struct WorkspaceBody {
     pub name: String,
+}
+
+/// What is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+pub struct WorkspaceChange {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub automatic_runs_per_hour_max: Option<i32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -102,6 +113,7 @@ impl From<Membership> for WorkspaceView {
             name: workspace.name,
             role: role.word(),
             plan: workspace.plan,
+            automatic_runs_per_hour_max: workspace.automatic_runs_per_hour_max,
             created_at: Stamp(workspace.created_at),
         }
     }
@@ -140,18 +152,20 @@ async fn read(State(state): State<AppState>, caller: Caller, Path(uid): Path<Str
     Ok(Json(found.into()))
 }
 
-/// Rename a workspace
-#[utoipa::path(patch, path = "/api/workspaces/{uid}/", tag = "workspaces", params(("uid" = String, Path)), request_body = WorkspaceBody, responses(
+/// Rename a workspace, or set its budget
+#[utoipa::path(patch, path = "/api/workspaces/{uid}/", tag = "workspaces", params(("uid" = String, Path)), request_body = WorkspaceChange, responses(
     (status = 200, body = WorkspaceView), (status = 400, body = ProblemView), (status = 401, body = ProblemView),
     (status = 403, body = ProblemView), (status = 404, body = ProblemView),
 ))]
-async fn rename(
+async fn change(
     State(state): State<AppState>,
     caller: Caller,
     Path(uid): Path<String>,
-    Json(body): Json<WorkspaceBody>,
+    Json(body): Json<WorkspaceChange>,
 ) -> Reply<Json<WorkspaceView>> {
-    Ok(Json(workspaces::rename(&state.engine, caller.user.id, &uid, &body.name).await?.into()))
+    let WorkspaceChange { name, automatic_runs_per_hour_max } = body;
+    let change = workspaces::Change { name, automatic_runs_per_hour_max };
+    Ok(Json(workspaces::change(&state.engine, caller.user.id, &uid, change).await?.into()))
 }
 
 /// What the plan allows and what was used this month

@@ -267,6 +267,27 @@ async fn whoever_gets_no_run_reads_why() {
 }
 
 #[tokio::test]
+async fn all_sources_of_a_workspace_share_one_budget() {
+    let house = House::new().await;
+    let ann = house.person("ann").await;
+    let repository = linked(&house, &ann).await;
+    let at = format!("/api/workspaces/{}/", ann.workspace);
+    assert_eq!(house.get(&ann, &at).await.is(200)["automatic_runs_per_hour_max"], 20);
+    house.send_json("PATCH", &ann, &at, json!({"automatic_runs_per_hour_max": -1})).await.is_problem(400);
+    house.send_json("PATCH", &ann, &at, json!({"automatic_runs_per_hour_max": 1})).await.is(200);
+    let settings = json!({"automatic_runs": true, "repository_id": repository});
+    for (source_at, state) in [("one", "fixing"), ("two", "open")] {
+        let mut settings = settings.clone();
+        settings["name"] = source_at.into();
+        let source = source(&house, &ann, settings).await;
+        house.send(envelope(&source, "identity", PYTHON)).await.is(200);
+        assert_eq!(incidents(&house, &ann).await[0]["state"], state, "the first one is the control");
+    }
+    let second = incidents(&house, &ann).await.remove(0);
+    assert_eq!(second["no_run_reason"], "the budget of 1 runs an hour of this workspace is used up");
+}
+
+#[tokio::test]
 async fn webhooks_are_known_by_their_address_alone() {
     let house = House::new().await;
     let ann = house.person("ann").await;

@@ -3,7 +3,7 @@
 use crate::both;
 use crate::support::*;
 use domain::account::{Access, AccessStatus, ApiKey};
-use domain::workspace::Role;
+use domain::workspace::{Role, Workspace};
 use domain::{Kind, RepositoryId, UserId};
 use serde_json::json;
 use store::accounts::{self, NewUser, Session};
@@ -128,10 +128,11 @@ both! {
         workspaces::remove_member(&mut tx, first.id, ada).await.unwrap();
         assert_eq!(workspaces::remove_member(&mut tx, first.id, ada).await.unwrap_err().kind, Kind::NotFound);
 
-        workspaces::rename(&mut tx, first.id, "Shop").await.unwrap();
+        let changed = Workspace { name: "Shop".into(), automatic_runs_per_hour_max: 3, ..first.clone() };
+        workspaces::update(&mut tx, &changed).await.unwrap();
         workspaces::set_plan(&mut tx, first.id, "pro").await.unwrap();
         let now = workspaces::get(&mut tx, first.id).await.unwrap();
-        assert_eq!((now.name.as_str(), now.plan.as_str()), ("Shop", "pro"));
+        assert_eq!((now.name.as_str(), now.plan.as_str(), now.automatic_runs_per_hour_max), ("Shop", "pro", 3));
         assert_eq!(workspaces::quota_overrides(&mut tx, first.id).await.unwrap(), json!({}));
         workspaces::set_quota_overrides(&mut tx, first.id, &json!({"enforce": false})).await.unwrap();
         assert_eq!(workspaces::quota_overrides(&mut tx, first.id).await.unwrap(), json!({"enforce": false}));

@@ -195,7 +195,15 @@ pub async fn user(tx: &mut Tx, name: &str) -> UserId {
 pub fn workspace(name: &str) -> Workspace {
     let id: WorkspaceId = id();
     let uid = id.to_string().chars().rev().filter(|c| *c != '-').take(12).collect();
-    Workspace { id, uid, name: name.into(), plan: "self_hosted".into(), created_by: None, created_at: at(0) }
+    Workspace {
+        id,
+        uid,
+        name: name.into(),
+        plan: "self_hosted".into(),
+        automatic_runs_per_hour_max: 20,
+        created_by: None,
+        created_at: at(0),
+    }
 }
 
 /// A user with a workspace.

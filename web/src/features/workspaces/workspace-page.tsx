@@ -1,12 +1,12 @@
 // The workspace itself: what it is called, what it used this month, and who is in it.
 
-import { Button, Drawer, NativeSelect, TextInput } from "@mantine/core";
+import { Button, Drawer, NativeSelect, NumberInput, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { api, ask } from "../../api/client";
 import { isProblem } from "../../api/problem";
-import { keys, membersQuery, usageQuery } from "../../api/queries";
+import { keys, membersQuery, usageQuery, workspaceQuery } from "../../api/queries";
 import type { Role, WorkspaceMember } from "../../api/types";
 import { useNewForm } from "../../app/new-form";
 import { useWorkspace } from "../../app/workspace";
@@ -74,6 +74,7 @@ function useRefresh() {
 function About({ manages }: { manages: boolean }) {
   const { uid, name } = useWorkspace();
   const usage = useQuery(usageQuery(uid)).data;
+  const budget = useQuery(workspaceQuery(uid)).data?.automatic_runs_per_hour_max;
   const [typed, setTyped] = useState(name);
   const refresh = useRefresh();
   const rename = useMutation({
@@ -107,6 +108,7 @@ function About({ manages }: { manages: boolean }) {
       ) : (
         <h2>{name}</h2>
       )}
+      {manages && budget !== undefined && <Budget key={budget} max={budget} />}
       {usage && (
         <dl className={css.facts} aria-label="Used this month">
           <Fact name="Requests this month">
@@ -118,9 +120,49 @@ function About({ manages }: { manages: boolean }) {
           <Fact name="Sandboxes now">
             {used(usage.usage.active_sandboxes, usage.limits.sandbox_concurrent)}
           </Fact>
+          {!manages && budget !== undefined && (
+            <Fact name="Runs an hour that alerts may start">{grouped(budget)}</Fact>
+          )}
         </dl>
       )}
     </div>
+  );
+}
+
+/** Over all sources; each has its own budget besides. */
+function Budget({ max }: { max: number }) {
+  const { uid } = useWorkspace();
+  const queries = useQueryClient();
+  const [typed, setTyped] = useState<number | string>(max);
+  const save = useMutation({
+    mutationFn: () =>
+      ask(
+        api.PATCH("/api/workspaces/{uid}/", {
+          params: { path: { uid } },
+          body: { automatic_runs_per_hour_max: Number(typed) },
+        }),
+      ),
+    onSuccess: () => queries.invalidateQueries({ queryKey: workspaceQuery(uid).queryKey }),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <form className={css.budget} onSubmit={submit}>
+      <NumberInput
+        label="Runs an hour that alerts may start"
+        min={0}
+        max={1_000}
+        allowDecimal={false}
+        value={typed}
+        onChange={setTyped}
+        error={isProblem(save.error) ? save.error.message : undefined}
+      />
+      <Button type="submit" loading={save.isPending} disabled={typed === "" || Number(typed) === max}>
+        Save
+      </Button>
+    </form>
   );
 }
 
