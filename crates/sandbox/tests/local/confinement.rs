@@ -166,8 +166,8 @@ async fn a_fork_bomb_meets_a_wall_and_its_place_still_answers() {
     let mut spec = scratch();
     spec.limits.processes_max = 64;
     let place = ground.local.create(spec).await.unwrap();
-    let bomb = place.spawn(Command::shell("b() { b | b & b; }; b")).await.unwrap();
-    // It must come near the wall before it can meet it, however busy the machine is; then it beats against it.
+    // Each of its children stays, so that it can be counted at the wall, and beats against it as long as it lives.
+    let bomb = place.spawn(Command::shell("while :; do (while :; do sleep 60 & sleep 0.1; done) & done")).await.unwrap();
     let mut most = 0;
     let mut until = Instant::now() + Duration::from_secs(60);
     let mut is_near = false;
