@@ -161,10 +161,27 @@ pub fn lint() -> Result<bool> {
 pub fn build_web() -> Result<()> {
     let web = root().join("web");
     install_web(&web)?;
-    if !npm(&web, &["run", "build"])? {
+    // A build that changes nothing would still make cargo embed it again, which takes minutes in a release.
+    if is_built(&web) {
+        return Ok(());
+    }
+    if !npm(&web, &["run", "build", "--", "--logLevel", "warn"])? {
         bail!("the web app did not build");
     }
     Ok(())
+}
+
+/// Whether everything that the web app is made of is older than its last build.
+fn is_built(web: &Path) -> bool {
+    let built = web.join("dist/.vite/manifest.json").metadata().and_then(|m| m.modified());
+    let sources = ["src", "index.html", "public", "package-lock.json", "vite.config.ts", "tsconfig.json"];
+    built.is_ok_and(|built| sources.iter().all(|source| newest(&web.join(source)).is_none_or(|changed| changed < built)))
+}
+
+fn newest(path: &Path) -> Option<std::time::SystemTime> {
+    let own = path.metadata().ok()?.modified().ok();
+    let below = std::fs::read_dir(path).ok().into_iter().flatten().flatten().filter_map(|entry| newest(&entry.path()));
+    below.chain(own).max()
 }
 
 /// `npm ci` only when the lock file changed since the last time.

@@ -83,12 +83,22 @@ pub struct Base {
 }
 
 impl Base {
+    /// Of an installation that is there: a folder that was misspelt is not made into a new one.
+    pub fn existing(common: &Common) -> Result<Base> {
+        let lookup = Lookup::open(common.config.as_deref())?;
+        let data_dir = data_dir(common, &lookup)?;
+        if !data_dir.join("secret.key").is_file() && lookup.text("SECRET_KEY").is_none() {
+            bail!(
+                "there is no AstraForge data in {}; name another folder with --data-dir, or make it with `astraforge migrate`",
+                data_dir.display()
+            );
+        }
+        Base::open(common)
+    }
+
     pub fn open(common: &Common) -> Result<Base> {
         let lookup = Lookup::open(common.config.as_deref())?;
-        let data_dir = match common.data_dir.clone().or_else(|| lookup.text("ASTRAFORGE_DATA_DIR").map(PathBuf::from)) {
-            Some(dir) => dir,
-            None => default_data_dir()?,
-        };
+        let data_dir = data_dir(common, &lookup)?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -103,6 +113,13 @@ impl Base {
             .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("astraforge.db").display()));
         let secret_key = secret_key(&lookup, &data_dir)?;
         Ok(Base { data_dir, database_url, secret_key, lookup })
+    }
+}
+
+fn data_dir(common: &Common, lookup: &Lookup) -> Result<PathBuf> {
+    match common.data_dir.clone().or_else(|| lookup.text("ASTRAFORGE_DATA_DIR").map(PathBuf::from)) {
+        Some(dir) => Ok(dir),
+        None => default_data_dir(),
     }
 }
 

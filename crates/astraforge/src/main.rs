@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("astraforge: {error:#}");
+            let fields = error.downcast_ref::<domain::Error>().map(|error| &error.fields);
+            for (field, what) in fields.into_iter().flatten() {
+                eprintln!("  {field}: {}", what.join("; "));
+            }
             ExitCode::FAILURE
         }
     }

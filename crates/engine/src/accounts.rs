@@ -138,7 +138,7 @@ async fn with_workspaces(tx: &mut store::Tx, user: User) -> Result<Profile> {
 
 /// The owner of a raw API key. A key that is unknown or revoked is `Unauthenticated`.
 pub async fn by_key(engine: &Engine, raw: &str) -> Result<Caller> {
-    let refused = || Error::unauthenticated("the API key is unknown or revoked; make another under Settings").code("bad_api_key");
+    let refused = || Error::unauthenticated("the API key is unknown or revoked; make another under API keys").code("bad_api_key");
     if raw.is_empty() {
         return Err(refused());
     }

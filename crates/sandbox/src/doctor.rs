@@ -73,7 +73,7 @@ fn cgroups() -> Guarantee {
     let all = [("memory", groups.memory()), ("pids", groups.pids()), ("cpu", groups.cpu())];
     let absent: Vec<&str> = all.iter().filter(|(_, version)| version.is_none()).map(|(name, _)| *name).collect();
     if absent.is_empty() {
-        return finding(what, Holds, all.map(|(name, version)| format!("{name} {version:?}")).join(", "));
+        return finding(what, Holds, all.map(|(name, version)| format!("{name} {}", version.map_or("", |v| v.word()))).join(", "));
     }
     let mend = "run as root, or give the service delegated cgroups (in systemd, `Delegate=yes`)";
     finding(what, Missing, format!("no {}; {mend}", absent.join(", ")))

@@ -51,7 +51,7 @@ pub async fn run(admin: Admin) -> Result<ExitCode> {
 }
 
 async fn open(common: &Common) -> Result<Engine> {
-    compose::bare_engine(Base::open(common)?).await
+    compose::bare_engine(Base::existing(common)?).await
 }
 
 /// From standard input, never from an argument that others could see.

@@ -29,5 +29,5 @@ fn print(finding: &Guarantee) {
         GuaranteeState::Missing => "missing",
         GuaranteeState::Unverified => "unverified",
     };
-    println!("{mark:<10} {:<42} {}", finding.promise, finding.detail);
+    println!("{mark:<10} {:<48} {}", finding.promise, finding.detail);
 }

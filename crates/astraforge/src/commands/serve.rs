@@ -5,6 +5,7 @@ use crate::compose::{self, Running};
 use crate::config::ServeConfig;
 use anyhow::{Context, Result};
 use engine::accounts;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -29,7 +30,8 @@ pub async fn run(args: Serve) -> Result<ExitCode> {
 
 pub fn log_to_stderr(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let coloured = std::io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(std::io::stderr).try_init();
 }
 
 /// A server that answers.

@@ -44,6 +44,9 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
         view.say(&format!("the demo did not end proven: {error:#}"));
     }
     if args.once {
+        let data_dir = &server.running.engine.settings.data_dir;
+        let again = format!("the server ends now; `astraforge serve --data-dir {}` shows all this again", data_dir.display());
+        view.say(&again);
         server.stop().await;
         return outcome.map(|()| ExitCode::SUCCESS);
     }

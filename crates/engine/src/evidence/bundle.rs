@@ -64,9 +64,12 @@ pub fn verify(envelope: &str, trusted: Option<&VerifyingKey>) -> Result<Verified
         return Err(changed("the bundle is larger than any bundle is"));
     }
     let parsed: Value = serde_json::from_str(envelope.trim_end()).map_err(|e| changed(format!("the envelope is no JSON any more: {e}")))?;
+    if parsed["payloadType"].is_null() {
+        return Err(changed("this is no evidence bundle: it names no payload type"));
+    }
     let text = parsed.to_string();
     if text != envelope.trim_end() {
-        return Err(changed("the envelope's text is not as it was written"));
+        return Err(changed("the envelope's text is not as it was written: take the file as it was downloaded"));
     }
     if parsed["payloadType"] != PAYLOAD {
         return Err(changed("the payload's type changed"));

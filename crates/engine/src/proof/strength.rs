@@ -91,7 +91,7 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     let hushes = hushes(parts, &red.frames).await?;
     let (hushed, tried) = futures::try_join!(
         notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
-        notice(parts, &parts.trees.patch, changes, counting, timeout, end, "wrong versions of the patch"),
+        notice(parts, &parts.trees.patch, changes, counting, timeout, end, "the patch made wrong"),
     )?;
     evidence.untried += hushed.1 + tried.1;
     evidence.hushed = hushed.0;
@@ -150,7 +150,7 @@ async fn notice(
     end: Instant,
     line: &str,
 ) -> Result<(Vec<Tried>, usize)> {
-    let job = Job { line: format!("{} {line}", mutants.len()), fresh: false, disguised: false, timeout, guard: false };
+    let job = Job { line: format!("{line}, {} ways", mutants.len()), fresh: false, disguised: false, timeout, guard: false };
     let (mut tried, mut done) = (Vec::new(), 0);
     for stretch in mutants.chunks(STRETCH) {
         if Instant::now() >= end {

@@ -36,6 +36,15 @@ pub enum Version {
     V2,
 }
 
+impl Version {
+    pub fn word(self) -> &'static str {
+        match self {
+            Version::V1 => "v1",
+            Version::V2 => "v2",
+        }
+    }
+}
+
 impl Cgroups {
     pub fn detect() -> Cgroups {
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

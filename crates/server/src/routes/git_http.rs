@@ -32,7 +32,7 @@ async fn serve(
     body: Body,
 ) -> Response {
     let answer = async {
-        let key = key(&headers).ok_or_else(|| Error::unauthenticated("git needs an API key as the password; make one under Settings"))?;
+        let key = key(&headers).ok_or_else(|| Error::unauthenticated("git needs an API key as the password; make one under API keys"))?;
         let caller = accounts::by_key(&state.engine, &key).await?;
         let (name, path) = rest.split_once(".git/").ok_or_else(|| Error::not_found("a repository's address ends in `.git`"))?;
         let access = repositories::git_access(&state.engine, caller.user.id, &uid, name).await?;
