@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// What the first server shipped as its key, known to everybody.
 const REFUSED_KEYS: &[&str] = &["insecure", "insecure-secret-key", "changeme", "change-me", "django-insecure"];
+/// The page that tells of every setting: what it does not name is none.
+const PAGE: &str = include_str!("../../../docs/configuration.md");
 const LISTEN_DEFAULT: &str = "127.0.0.1:8001";
 const SECRET_KEY_CHARS_MIN: usize = 32;
 
@@ -31,7 +33,11 @@ impl Lookup {
                     toml::Value::Table(_) => serde_json::to_string(&value)?,
                     other => other.to_string(),
                 };
-                file.insert(name.to_uppercase(), value);
+                let name = name.to_uppercase();
+                if !is_setting(&name) {
+                    eprintln!("astraforge: `{name}` in {} is no setting and is ignored", path.display());
+                }
+                file.insert(name, value);
             }
         }
         if let Some(path) = std::env::var_os("ASTRAFORGE_ENV_FILE") {
@@ -62,6 +68,10 @@ impl Lookup {
     pub fn list(&self, name: &str) -> Option<Vec<String>> {
         self.text(name).map(|v| v.split(',').map(|s| s.trim().to_string()).filter(|s| !s.is_empty()).collect())
     }
+}
+
+fn is_setting(name: &str) -> bool {
+    PAGE.contains(&format!("`{name}`"))
 }
 
 /// `NAME=value`, with `export`, quotes and comments as shells have them.
@@ -305,6 +315,12 @@ mod tests {
         assert_eq!(config.public_url.as_deref(), Some("https://forge.example"));
         assert!(config.unsafe_process);
         assert_eq!(ServeConfig::open(&serve(Some("127.0.0.1:7"))).expect("it opens").listen.port(), 7, "a flag wins");
+    }
+
+    #[test]
+    fn a_name_that_no_page_tells_of_is_no_setting() {
+        assert!(is_setting("ASTRAFORGE_LISTEN") && is_setting("AUTH_ALLOW_ALL_USERS"));
+        assert!(!is_setting("LISTEN") && !is_setting("OPEN_AI_API_KEY"));
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn late_moments_of_proof() {
         &[
             |e| is_command(e, "prove", "on the patched source"),
             |e| is_command(e, "prove", "exception swallowed"),
-            |e| is_command(e, "prove", "wrong versions"),
+            |e| is_command(e, "prove", "made wrong"),
             |e| e["type"] == "verdict",
         ],
     );
