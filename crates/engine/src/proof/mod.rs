@@ -214,7 +214,7 @@ impl Judge<'_> {
         if !red.is_new_behaviour {
             signs.extend(patch::replaced(self.harness.as_ref(), &self.files, &declared, &red.red));
         }
-        let kept = self.judge_kept(&ground, &trees, &signs, &base, &own, &red.red, still_fails).await?;
+        let kept = self.judge_kept(&ground, &signs, &base, &own, &red.red, still_fails).await?;
         good &= kept.state == RuleState::Holds;
         if good {
             let parts = strength::Parts {
@@ -428,7 +428,6 @@ impl Judge<'_> {
     async fn judge_kept(
         &self,
         ground: &Ground<'_>,
-        trees: &Trees,
         signs: &[(String, domain::harness::Finding)],
         base: &VariantReport,
         own: &VariantReport,
@@ -439,7 +438,7 @@ impl Judge<'_> {
             return Ok(found);
         }
         if self.files.iter().any(|f| f.class == FileClass::Harness) {
-            let needed = still_fails && self.passes_with_own_harness(ground, trees, red).await?;
+            let needed = still_fails && self.passes_with_own_harness(ground, red).await?;
             if let Some(found) = kept::harness(&self.files, needed) {
                 return Ok(found);
             }
@@ -448,7 +447,7 @@ impl Judge<'_> {
         Ok(kept::lost(base, own).or_else(|| kept::weakened(&before, &after)).unwrap_or_else(kept::clean))
     }
 
-    async fn passes_with_own_harness(&self, ground: &Ground<'_>, trees: &Trees, red: &[String]) -> Result<bool> {
+    async fn passes_with_own_harness(&self, ground: &Ground<'_>, red: &[String]) -> Result<bool> {
         let tree = trees::head(self.context, self.input).await?;
         let job = Job {
             line: "the counting tests with the patch's own test configuration".to_string(),
@@ -458,7 +457,6 @@ impl Judge<'_> {
             guard: false,
         };
         let variant = Variant { key: "own".to_string(), ids: Some(red.to_vec()), ..Variant::default() };
-        let _ = trees;
         let report = ground.run(&tree, vec![variant], &job).await?.remove(0);
         Ok(red.iter().all(|id| green::find(&report, id).is_some_and(|t| t.outcome == Outcome::Passed)))
     }

@@ -70,7 +70,7 @@ def provide():
 
         return wrapped
 
-    def swallow(value):
+    def caught(instead, generate):
         def decorate(function):
             def plain(f, a, k, waits):
                 if waits:
@@ -79,24 +79,27 @@ def provide():
                         try:
                             return await f(*a, **k)
                         except Exception:
-                            return value
+                            return instead(a, k)
 
                     return wait()
                 try:
                     return f(*a, **k)
                 except Exception:
-                    return value
-
-            def generate(f, a, k):
-                try:
-                    yield from f(*a, **k)
-                except Exception:
-                    if value is not None:
-                        yield value
+                    return instead(a, k)
 
             return shape(function, plain, generate)
 
         return decorate
+
+    def swallow(value):
+        def generate(f, a, k):
+            try:
+                yield from f(*a, **k)
+            except Exception:
+                if value is not None:
+                    yield value
+
+        return caught(lambda a, k: value, generate)
 
     def give(value):
         def decorate(function):
@@ -118,25 +121,7 @@ def provide():
         return decorate
 
     def disturb():
-        def decorate(function):
-            def plain(f, a, k, waits):
-                if waits:
-
-                    async def wait():
-                        try:
-                            return await f(*a, **k)
-                        except Exception:
-                            shake([*a, *k.values()])
-
-                    return wait()
-                try:
-                    return f(*a, **k)
-                except Exception:
-                    shake([*a, *k.values()])
-
-            return shape(function, plain, None)
-
-        return decorate
+        return caught(lambda a, k: shake([*a, *k.values()]), None)
 
     module = types.ModuleType("_wrong")
     module.swallow, module.give, module.disturb = swallow, give, disturb
