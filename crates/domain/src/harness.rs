@@ -68,6 +68,8 @@ pub struct Declared {
     pub rows_digest: String,
     /// The kinds of checks it makes, sorted; fewer than before means it was weakened.
     pub checks: Vec<String>,
+    /// First and last line of each of them; empty where the harness does not say.
+    pub checked_at: Vec<(u32, u32)>,
     pub skipped: bool,
 }
 
@@ -325,6 +327,10 @@ pub trait TestHarness: Send + Sync {
     /// First and last line of the innermost function around a line.
     fn function_around(&self, _path: &str, _text: &str, _line: u32) -> Option<(u32, u32)> {
         None
+    }
+    /// Whether a watched run knows where an exception was caught.
+    fn sees_handlers(&self) -> bool {
+        true
     }
     /// Whether the patch adds something to a file that keeps an exception from going on.
     fn adds_handler(&self, _path: &str, old: Option<&str>, new: &str) -> bool {

@@ -12,6 +12,8 @@ pub struct Sides<'a> {
     pub base: Vec<&'a TestResult>,
     /// Of the watched run.
     pub patch: &'a TestResult,
+    /// First and last lines of the test's checks, where they are known.
+    pub checked_at: &'a [(u32, u32)],
 }
 
 pub fn judge(
@@ -57,7 +59,20 @@ pub fn judge(
             .mend("Let the test do the same, whatever the code under test says about itself."),
         );
     }
-    None
+    unchecked(sides)
+}
+
+/// Of a test whose checks all stand behind a condition that does not hold, the patch may be anything.
+fn unchecked(sides: &Sides<'_>) -> Option<RuleResult> {
+    let file = super::red::file_of(sides.id);
+    let ran = |line: u32| sides.checked_at.iter().any(|(first, last)| (*first..=*last).contains(&line));
+    let is_checked = sides.patch.steps.iter().map(|s| line_of(s)).any(|s| s.starts_with(file) && ran(line_number(s)));
+    let (first, _) = sides.checked_at.first().filter(|_| !sides.patch.steps.is_empty() && !is_checked)?;
+    Some(
+        broken(Rule::Green, "unchecked", format!("{} passes with the patch, but none of its checks ran", short(sides.id)))
+            .at(file, *first)
+            .mend("Let the test check, without a condition, what the code gives or does in the reported case."),
+    )
 }
 
 /// What the incident's exception came from in every repeat on base; values that differ from run to run are left out.
@@ -143,7 +158,7 @@ mod tests {
 
     fn code(base: &TestResult, patch: &TestResult) -> Option<String> {
         let shape = Shape { kinds: vec!["KeyError".into()], places: vec![("shop/pricing.py".into(), "rate".into())] };
-        let sides = Sides { id: "tests/a.py::test_a", base: vec![base, base], patch };
+        let sides = Sides { id: "tests/a.py::test_a", base: vec![base, base], patch, checked_at: &[(9, 9)] };
         judge(&shape, &sides, &|file| file.starts_with("tests/"), &|l, _| l.caught_in.is_some()).map(|r| r.code)
     }
 
@@ -155,6 +170,7 @@ mod tests {
         assert_eq!(code(&base, &result(vec![link("tests/a.py:3 'GBP'", false)], &steps)).as_deref(), Some("still_happens"));
         assert_eq!(code(&base, &result(vec![link("tests/a.py:3 'GBP'", true)], &steps)), None);
         assert_eq!(code(&base, &result(vec![link("tests/a.py:9 ''", false)], &steps)), None);
+        assert_eq!(code(&base, &result(Vec::new(), &steps[..2])).as_deref(), Some("unchecked"));
         assert_eq!(code(&base, &result(Vec::new(), &["tests/a.py:3", "tests/a.py:3 'EUR'"])).as_deref(), Some("not_repeated"));
         assert_eq!(code(&base, &result(Vec::new(), &[])), None);
     }

@@ -200,7 +200,7 @@ impl Judge<'_> {
         add(&mut proof, self.progress, red.result.clone());
         let mut green = self.judge_green(&red.red, &evidence, &trees, red_holds);
         if let (Some(shape), RuleState::Holds) = (&shape, green.state) {
-            green = self.absence(shape, &red.red, &evidence).unwrap_or(green);
+            green = self.absence(shape, &red.red, &declared, &evidence).unwrap_or(green);
         }
         let mut good = red_holds && green.state == RuleState::Holds;
         let still_fails = green.code == "still_fails";
@@ -462,17 +462,19 @@ impl Judge<'_> {
     }
 
     /// The first run with the patch is watched as those on base are.
-    fn absence(&self, shape: &Shape, red: &[String], evidence: &Evidence) -> Option<RuleResult> {
+    fn absence(&self, shape: &Shape, red: &[String], declared: &[counting::Counting], evidence: &Evidence) -> Option<RuleResult> {
         let handles = |link: &Link, can_tell: bool| match &link.caught_in {
             Some(place) => self.changes_function_at(place),
-            None if can_tell => false,
+            None if can_tell && self.harness.sees_handlers() => false,
             None => link.frames.iter().any(|place| self.adds_handler(&place.file)),
         };
         let is_test = |path: &str| self.is_test(path);
         red.iter().find_map(|id| {
             let base: Vec<&TestResult> = evidence.red.iter().filter_map(|r| green::find(r, id)).collect();
             let patch = green::find(&evidence.green.first()?.1, id)?;
-            absence::judge(shape, &absence::Sides { id, base, patch }, &is_test, &handles)
+            let own = declared.iter().map(|c| &c.declared).find(|d| d.names(patch));
+            let checked_at = own.map_or(&[][..], |d| &d.checked_at);
+            absence::judge(shape, &absence::Sides { id, base, patch, checked_at }, &is_test, &handles)
         })
     }
 

@@ -159,6 +159,7 @@ pub fn declared(file: &str, text: &str) -> Vec<Declared> {
         digest: digest(&format!("{} {}", e.words, e.code.split_whitespace().collect::<Vec<_>>().join(" "))),
         rows_digest: String::new(),
         checks: tests_of::checks_in(&e.code),
+        checked_at: Vec::new(),
         skipped: e.is_ignored(),
     };
     of(text).into_iter().map(declare).collect()

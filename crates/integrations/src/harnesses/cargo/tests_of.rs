@@ -46,6 +46,7 @@ fn in_macro(source: &Source<'_>, node: Node<'_>, prefix: &str, found: &mut Vec<D
                 digest: digest(&essence(source, node)),
                 rows_digest: String::new(),
                 checks: checks(source, node),
+                checked_at: Vec::new(),
                 skipped: false,
             });
         }
@@ -68,6 +69,7 @@ fn test(source: &Source<'_>, function: Node<'_>, attributes: &[Node<'_>], id: St
         digest: digest(&format!("{}{}", essence(source, function), together(&marks))),
         rows_digest: if rows.is_empty() { String::new() } else { digest(&rows) },
         checks,
+        checked_at: Vec::new(),
         skipped: marks.iter().any(|m| source.of(**m).contains("ignore") || source.of(**m).contains("cfg")),
     }
 }

@@ -4,6 +4,7 @@ mod files;
 mod handlers;
 mod mutants;
 mod packages;
+mod replaced;
 mod sleeve;
 mod tests_of;
 
@@ -44,6 +45,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("vitest-main.mjs", include_str!("inside/vitest-main.mjs")),
     ("vitest-setup.mjs", include_str!("inside/vitest-setup.mjs")),
     ("watch.mjs", include_str!("inside/watch.mjs")),
+    ("watcher.cjs", include_str!("inside/watcher.cjs")),
     ("witness.mjs", include_str!("inside/witness.mjs")),
 ];
 
@@ -94,6 +96,10 @@ impl TestHarness for Node {
     fn handlers(&self, path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>) {
         handlers::handlers(path, old, new)
     }
+    /// The debugger says where an exception passes, not where it will be caught.
+    fn sees_handlers(&self) -> bool {
+        false
+    }
     fn adds_handler(&self, path: &str, old: Option<&str>, new: &str) -> bool {
         handlers::adds_handler(path, old, new)
     }
@@ -102,6 +108,12 @@ impl TestHarness for Node {
     }
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
         sleeve::findings(path, old, new)
+    }
+    fn replaces(&self, path: &str, text: &str) -> Vec<(String, u32)> {
+        replaced::replaces(path, text)
+    }
+    fn defines(&self, path: &str, text: &str) -> BTreeSet<String> {
+        replaced::defines(path, text)
     }
     fn dependencies(&self, path: &str, text: &str) -> BTreeSet<String> {
         packages::dependencies(path, text)

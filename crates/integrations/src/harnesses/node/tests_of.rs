@@ -2,7 +2,7 @@
 //!
 //! A name that is computed, or comes from a table, is declared with `…` for the part that only a run knows.
 
-use crate::syntax::{Language, Source, below, digest, essence, line, named};
+use crate::syntax::{Language, Source, below, digest, essence, last_line, line, named};
 use domain::harness::Declared;
 use tree_sitter::Node;
 
@@ -56,10 +56,10 @@ fn walk(source: &Source<'_>, node: Node<'_>, path: &str, names: &mut Vec<String>
 fn test(source: &Source<'_>, call: Node<'_>, arguments: &[Node<'_>], path: &str, names: &[String], skipped: bool) -> Declared {
     let id = format!("{path}::{}", names.join(" > "));
     let body: String = arguments.iter().map(|a| essence(source, *a)).collect();
-    let mut checks = checks(source, call);
+    let (mut checks, checked_at): (Vec<String>, _) = checks(source, call).into_iter().unzip();
     checks.sort();
     let rows_digest = if id.contains('…') { digest(&essence(source, table(call).unwrap_or(source.root()))) } else { String::new() };
-    Declared { id, line: line(call), digest: digest(&body), rows_digest, checks, skipped }
+    Declared { id, line: line(call), digest: digest(&body), rows_digest, checks, checked_at, skipped }
 }
 
 /// The rows of `each`, where they stand in the call itself. Any other table may be anywhere in the file, so that any
@@ -121,8 +121,8 @@ fn wild(name: &str) -> String {
     if out.contains('…') { out } else { format!("{out}…") }
 }
 
-/// The kinds of checks that a test makes, by the last word of each.
-fn checks(source: &Source<'_>, call: Node<'_>) -> Vec<String> {
+/// The kinds of checks that a test makes, by the last word of each, and where.
+fn checks(source: &Source<'_>, call: Node<'_>) -> Vec<(String, (u32, u32))> {
     let given = checkers(source);
     let mut checks = Vec::new();
     for node in below(call) {
@@ -135,16 +135,17 @@ fn checks(source: &Source<'_>, call: Node<'_>) -> Vec<String> {
         let Some(text) = chain.map(|c| source.of(c)) else { continue };
         let last = text.rsplit('.').next().unwrap_or(text);
         let first = text.split(['.', '(']).next().unwrap_or(text);
+        let mut check = |kind: String| checks.push((kind, (line(node), last_line(node))));
         let is_own = given.iter().find(|(local, _)| local == first);
         if let Some((_, name)) = is_own.filter(|(_, name)| !matches!(name.as_str(), "expect" | "should")) {
-            checks.push(if first == text { name.clone() } else { last.to_string() });
+            check(if first == text { name.clone() } else { last.to_string() });
         } else if first == "assert" || text.starts_with("t.assert") {
-            checks.push(last.to_string());
+            check(last.to_string());
         } else if (text.contains("expect(") || text.contains(".should.")) && !text.ends_with("expect") {
             let is_chain = node.kind() == "expression_statement";
             if is_chain || last.starts_with("to") || last.starts_with("be") || CHAI.contains(&last) {
                 let not = if text.contains(".not.") { "not " } else { "" };
-                checks.push(format!("{not}{last}"));
+                check(format!("{not}{last}"));
             }
         }
     }

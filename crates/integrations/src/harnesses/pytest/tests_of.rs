@@ -1,6 +1,6 @@
 //! The tests that a Python file declares, by its syntax.
 
-use crate::syntax::{Language, Source, below, digest, essence, line, named};
+use crate::syntax::{Language, Source, below, digest, essence, last_line, line, named};
 use domain::harness::Declared;
 use tree_sitter::Node;
 
@@ -55,7 +55,7 @@ fn test(source: &Source<'_>, definition: Node<'_>, decorators: &[Node<'_>], id: 
         body.push_str(&essence(source, *mark));
     }
     let rows: String = rows.iter().map(|r| essence(source, *r)).collect();
-    let mut checks = checks(source, definition);
+    let (mut checks, checked_at): (Vec<String>, _) = checks(source, definition).into_iter().unzip();
     checks.sort();
     let text = source.of(definition);
     Declared {
@@ -64,6 +64,7 @@ fn test(source: &Source<'_>, definition: Node<'_>, decorators: &[Node<'_>], id: 
         digest: digest(&body),
         rows_digest: if rows.is_empty() { String::new() } else { digest(&rows) },
         checks,
+        checked_at,
         skipped: marks.iter().any(|d| is_skip(source.of(*d))) || text.contains("pytest.skip(") || text.contains("self.skipTest("),
     }
 }
@@ -72,23 +73,24 @@ fn is_skip(decorator: &str) -> bool {
     decorator.contains("skip") || decorator.contains("xfail") || decorator.contains("expectedFailure")
 }
 
-fn checks(source: &Source<'_>, definition: Node<'_>) -> Vec<String> {
+fn checks(source: &Source<'_>, definition: Node<'_>) -> Vec<(String, (u32, u32))> {
     let mut checks = Vec::new();
     for node in below(definition) {
+        let mut check = |kind: String| checks.push((kind, (line(node), last_line(node))));
         match node.kind() {
             "assert_statement" => {
                 let Some(what) = named(node).into_iter().next() else { continue };
-                checks.push(format!("assert {}", shape(source, what)).trim_end().to_string());
+                check(format!("assert {}", shape(source, what)).trim_end().to_string());
             }
             "call" => {
                 let Some(function) = node.child_by_field_name("function").map(|f| source.of(f)) else { continue };
                 let last = function.rsplit('.').next().unwrap_or(function);
                 if last.starts_with("assert") && function != last {
-                    checks.push(last.to_string());
+                    check(last.to_string());
                 } else if last == "raises" || last == "warns" {
                     let first = node.child_by_field_name("arguments").map(|a| named(a)).unwrap_or_default();
                     let kind = first.first().map(|k| source.of(*k)).unwrap_or_default();
-                    checks.push(format!("{last} {kind}"));
+                    check(format!("{last} {kind}"));
                 }
             }
             _ => {}

@@ -16,6 +16,12 @@ function tell(line) {
   writeSync(handle, JSON.stringify(line) + '\n');
 }
 
+/** The test that runs from here on; whoever watches prepares for it. */
+function begin(at) {
+  tell({ at });
+  debugger;
+}
+
 /** Nothing of ours stays where the tests can see it. */
 function hide() {
   if (orders.out) handle ??= fs.openSync(orders.out, 'a');
@@ -85,4 +91,4 @@ function result(file, names, outcome, error, duration, met) {
 /** A test that passed only when it was tried again did not pass. */
 const AGAIN = { name: 'Error', message: 'passed only when it was tried again' };
 
-module.exports = { AGAIN, chain, files, hide, idOf, ids, kinds, orders, plain, relative, result, root, shuffle, tell };
+module.exports = { AGAIN, begin, chain, files, hide, idOf, ids, kinds, orders, plain, relative, result, root, shuffle, tell };

@@ -1,5 +1,7 @@
 // What the children's lines come to.
 
+const SEEN_MAX = 40;
+const STEPS_MAX = 2000;
 const RANK = { passed: 0, skipped: 1, failed: 2 };
 
 /** Tests of one name are one test, which went as the worst of them. */
@@ -7,23 +9,26 @@ export function worst(tests) {
   const found = new Map();
   for (const test of tests) {
     const known = found.get(test.id);
-    if (!known || RANK[test.outcome] > RANK[known.outcome]) found.set(test.id, { ...test, seen: [...(known?.seen ?? []), ...(test.seen ?? [])] });
-    else known.seen = [...(known.seen ?? []), ...(test.seen ?? [])];
+    const of = (what) => [...(known?.[what] ?? []), ...(test[what] ?? [])];
+    const both = { seen: of('seen'), steps: of('steps') };
+    found.set(test.id, Object.assign(!known || RANK[test.outcome] > RANK[known.outcome] ? { ...test } : known, both));
   }
   return [...found.values()];
 }
 
 /** Exceptions on their way belong to the test that ran when they passed; to all where nobody said which. */
 function attach(told) {
-  const tests = told.filter((line) => line.test).map((line) => ({ ...line.test, seen: [] }));
+  const tests = told.filter((line) => line.test).map((line) => ({ ...line.test, seen: [], steps: [] }));
   const isTold = told.some((line) => line.at);
   let at;
   for (const line of told) {
     if (line.at) at = line.at;
-    if (!line.seen) continue;
+    if (!line.seen && !line.step) continue;
     for (const test of tests) {
       const isIts = !isTold || test.id === at || test.id.endsWith(` > ${at}`) || test.id.endsWith(`::${at}`);
-      if (isIts && test.seen.length < 40) test.seen.push(line.seen);
+      if (!isIts) continue;
+      if (line.step && test.steps.length < STEPS_MAX) test.steps.push(line.step);
+      if (line.seen && test.seen.length < SEEN_MAX) test.seen.push(line.seen);
     }
   }
   return tests;

@@ -3,7 +3,7 @@
 
 const Module = require('node:module');
 const path = require('node:path');
-const { chain, idOf, orders, root, tell } = require('./chain.cjs');
+const { begin, chain, idOf, orders, root } = require('./chain.cjs');
 const { dress } = require('./dress.cjs');
 const { createRequire } = Module;
 
@@ -49,7 +49,7 @@ function enter(runtime) {
   const theirs = environment.handleTestEvent;
   environment.handleTestEvent = async function (event, state) {
     const id = event.test && idOf(runtime._testPath, namesOf(event.test));
-    if (event.name === 'test_start') tell({ at: id });
+    if (event.name === 'test_start') begin(id);
     if ((event.name === 'test_fn_failure' || event.name === 'hook_failure') && id && !met.has(id)) met.set(id, chain(event.error));
     return theirs?.call(environment, event, state);
   };

@@ -1,11 +1,11 @@
 // What mocha says, as lines of ours.
 
-const { AGAIN, idOf, result, tell } = require('./chain.cjs');
+const { AGAIN, begin, idOf, result, tell } = require('./chain.cjs');
 
 module.exports = class {
   constructor(runner) {
     const say = (test, outcome, error) => tell(result(test.file, test.titlePath(), outcome, error, test.duration));
-    runner.on('test', (test) => tell({ at: idOf(test.file, test.titlePath()) }));
+    runner.on('test', (test) => begin(idOf(test.file, test.titlePath())));
     runner.on('pass', (test) => (test.currentRetry?.() > 0 ? say(test, 'failed', AGAIN) : say(test, 'passed')));
     runner.on('pending', (test) => say(test, 'skipped'));
     runner.on('fail', (failed, error) => {

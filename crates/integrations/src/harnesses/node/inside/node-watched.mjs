@@ -3,6 +3,6 @@
 import './witness.mjs';
 import { createRequire } from 'node:module';
 import { beforeEach } from 'node:test';
-const { files, root, tell } = createRequire(import.meta.url)('./chain.cjs');
-beforeEach((context) => tell({ at: context.name }));
+const { begin, files, root } = createRequire(import.meta.url)('./chain.cjs');
+beforeEach((context) => begin(context.name));
 await import(`file://${root}/${files[0]}`);

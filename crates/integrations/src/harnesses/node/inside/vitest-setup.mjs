@@ -3,7 +3,7 @@
 import './witness.mjs';
 import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
-const { idOf, kinds, orders, tell } = require('./chain.cjs');
+const { begin, idOf, kinds, orders } = require('./chain.cjs');
 
 if (orders.disguised) require('./dress.cjs').dress();
 if (kinds.length) {
@@ -11,6 +11,6 @@ if (kinds.length) {
   beforeEach(({ task }) => {
     const names = [];
     for (let at = task; at && at !== task.file; at = at.suite) names.unshift(at.name);
-    tell({ at: idOf(task.file.filepath, names) });
+    begin(idOf(task.file.filepath, names));
   });
 }
