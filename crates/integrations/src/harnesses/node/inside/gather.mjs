@@ -16,7 +16,8 @@ export function worst(tests) {
   return [...found.values()];
 }
 
-/** Exceptions on their way belong to the test that ran when they passed; to all where nobody said which. */
+/** Exceptions on their way belong to the test that ran when they passed; to all where nobody said which.
+ *  What a test's own tests do, it does itself. */
 function attach(told) {
   const tests = told.filter((line) => line.test).map((line) => ({ ...line.test, seen: [], steps: [] }));
   const isTold = told.some((line) => line.at);
@@ -24,9 +25,10 @@ function attach(told) {
   for (const line of told) {
     if (line.at) at = line.at;
     if (!line.seen && !line.step) continue;
+    const isIts = ({ id }) => !isTold || id === at || id.endsWith(` > ${at}`) || id.endsWith(`::${at}`);
+    const ids = tests.filter(isIts).map(({ id }) => id);
     for (const test of tests) {
-      const isIts = !isTold || test.id === at || test.id.endsWith(` > ${at}`) || test.id.endsWith(`::${at}`);
-      if (!isIts) continue;
+      if (!ids.some((id) => id === test.id || id.startsWith(`${test.id} > `))) continue;
       if (line.step && test.steps.length < STEPS_MAX) test.steps.push(line.step);
       if (line.seen && test.seen.length < SEEN_MAX) test.seen.push(line.seen);
     }
