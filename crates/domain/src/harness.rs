@@ -185,8 +185,8 @@ pub struct TestResult {
     /// Exceptions that were logged or seen passing while the test ran.
     #[serde(default)]
     pub seen: Vec<Link>,
-    /// Lines of the test that ran (`tests/a.py:7`), and with what they called the project (`tests/a.py:7 'GBP', 2`);
-    /// only of watched runs, where the harness can tell.
+    /// Lines of the test that ran (`tests/a.py:7`), and what they called in the project with what
+    /// (`tests/a.py:7 rate, 'GBP', 2`); only of watched runs, where the harness can tell.
     #[serde(default)]
     pub steps: Vec<String>,
     #[serde(default)]

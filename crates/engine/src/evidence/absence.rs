@@ -27,7 +27,7 @@ pub fn judge(
     let links = matching(shape, sides.patch, is_test);
     for link in &links {
         let step = step_of(link, is_test);
-        let same = on_base.iter().any(|s| s == line_of(&step) || asks_the_same(s, &step)) || step.is_empty() && on_base.is_empty();
+        let same = on_base.iter().any(|s| meets_the_same(s, &step)) || step.is_empty() && on_base.is_empty();
         let is_handled = || links.iter().filter(|l| l.kind == link.kind && step_of(l, is_test) == step).any(|l| handles(l, can_tell));
         if same && !is_handled() {
             let place = link.frames.iter().rev().find(|p| shape.is_place(p)).map_or(String::new(), |p| format!(" in {}", p.file));
@@ -107,14 +107,32 @@ fn step_of(link: &Link, is_test: &dyn Fn(&str) -> bool) -> String {
     own.map(|p| format!("{}:{}", p.file, p.line)).unwrap_or_default()
 }
 
-/// A patch may add a parameter with a default, or take one away.
-fn asks_the_same(a: &str, b: &str) -> bool {
-    let begins = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with(", "));
-    let has_values = |step: &str| line_of(step).len() < step.len();
-    a == b || has_values(a) && has_values(b) && (begins(a, b) || begins(b, a))
+/// Whatever a function between is called: the exception that the test's line meets is the same.
+fn meets_the_same(on_base: &str, step: &str) -> bool {
+    let values = |step| asked(step).map_or("", |(_, values)| values);
+    on_base == line_of(step) || line_of(on_base) == line_of(step) && gives_the_same(values(on_base), values(step))
 }
 
-/// `tests/a.py:7 'GBP'` → `tests/a.py:7`.
+/// The same line asks the same of the same function.
+fn asks_the_same(a: &str, b: &str) -> bool {
+    a == b || line_of(a) == line_of(b) && asked(a).zip(asked(b)).is_some_and(|(a, b)| a.0 == b.0 && gives_the_same(a.1, b.1))
+}
+
+/// The function and what it gets: `tests/a.py:7 rate, 'GBP'` → `rate` and `'GBP'`.
+fn asked(step: &str) -> Option<(&str, &str)> {
+    let (_, asked) = step.split_once(' ')?;
+    Some(asked.split_once(", ").unwrap_or((asked, "")))
+}
+
+/// A patch may add a parameter with a default, or take one away.
+fn gives_the_same(a: &str, b: &str) -> bool {
+    let begins = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || short.is_empty() || rest.starts_with(", "))
+    };
+    begins(a, b) || begins(b, a)
+}
+
+/// `tests/a.py:7 rate, 'GBP'` → `tests/a.py:7`.
 fn line_of(step: &str) -> &str {
     step.split_once(' ').map_or(step, |(line, _)| line)
 }
@@ -164,14 +182,19 @@ mod tests {
 
     #[test]
     fn looking_away_is_not_a_fix() {
-        let base = result(vec![link("tests/a.py:3 'GBP'", false)], &[]);
-        let steps = ["tests/a.py:3", "tests/a.py:3 'GBP'", "tests/a.py:9"];
+        let base = result(vec![link("tests/a.py:3 rate, 'GBP'", false)], &[]);
+        let steps = ["tests/a.py:3", "tests/a.py:3 rate, 'GBP'", "tests/a.py:9"];
         assert_eq!(code(&base, &result(Vec::new(), &steps)), None);
-        assert_eq!(code(&base, &result(vec![link("tests/a.py:3 'GBP'", false)], &steps)).as_deref(), Some("still_happens"));
-        assert_eq!(code(&base, &result(vec![link("tests/a.py:3 'GBP'", true)], &steps)), None);
-        assert_eq!(code(&base, &result(vec![link("tests/a.py:9 ''", false)], &steps)), None);
+        assert_eq!(code(&base, &result(vec![link("tests/a.py:3 rate, 'GBP'", false)], &steps)).as_deref(), Some("still_happens"));
+        assert_eq!(code(&base, &result(vec![link("tests/a.py:3 rate, 'GBP'", true)], &steps)), None);
+        assert_eq!(code(&base, &result(vec![link("tests/a.py:9 rate, ''", false)], &steps)), None);
         assert_eq!(code(&base, &result(Vec::new(), &steps[..2])).as_deref(), Some("unchecked"));
-        assert_eq!(code(&base, &result(Vec::new(), &["tests/a.py:3", "tests/a.py:3 'EUR'"])).as_deref(), Some("not_repeated"));
+        assert_eq!(code(&base, &result(Vec::new(), &["tests/a.py:3", "tests/a.py:3 rate, 'EUR'"])).as_deref(), Some("not_repeated"));
+        assert_eq!(
+            code(&base, &result(Vec::new(), &["tests/a.py:3 rate_or_none, 'GBP'", "tests/a.py:9"])).as_deref(),
+            Some("not_repeated")
+        );
+        assert_eq!(code(&base, &result(Vec::new(), &["tests/a.py:3 rate, 'GBP', 2", "tests/a.py:9"])), None);
         assert_eq!(code(&base, &result(Vec::new(), &[])), None);
     }
 }

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import types
 
 TEXT_MAX = 4000
 LINKS_MAX = 12
@@ -144,6 +145,12 @@ def given(frame):
     return ", ".join(told(v) for v in values[:12])
 
 
+def wrapped(frame):
+    """The functions that a decorator's inner function stands for: a test that calls it calls them."""
+    held = [frame.f_locals.get(name) for name in frame.f_code.co_freevars]
+    return [value.__name__ for value in held if isinstance(value, types.FunctionType)]
+
+
 LEAVING = {"RETURN_VALUE", "RETURN_CONST", "YIELD_VALUE", "RETURN_GENERATOR"}
 
 
@@ -186,11 +193,12 @@ class Watcher:
 
     def step(self, frame):
         """The nearest line of a test above a frame, with what it asked of the project."""
-        asked = self.asked.get(id(frame), "")
+        asked = self.asked.get(id(frame))
         while frame is not None:
             here = self.own(frame)
             if here and here[1]:
-                return f"{here[0]}:{frame.f_lineno} {asked}".strip()
+                line = f"{here[0]}:{frame.f_lineno}"
+                return f"{line} {', '.join(filter(None, asked))}" if asked else line
             asked = self.asked.get(id(frame), asked) if here else asked
             frame = frame.f_back
         return ""
@@ -207,10 +215,12 @@ class Watcher:
             above = above.f_back
         if above is not None and self.own(above)[1]:
             try:
-                self.asked[id(frame)] = given(frame)
+                values = given(frame)
             except Exception:
-                self.asked[id(frame)] = ""
-            self.went(self.step(frame))
+                values = ""
+            for name in [*wrapped(frame), frame.f_code.co_name]:
+                self.asked[id(frame)] = (name, values)
+                self.went(self.step(frame))
         return self.inside
 
     def went(self, step):
