@@ -62,6 +62,7 @@ pub struct Declared {
     /// As results name it, without the row.
     pub id: String,
     pub line: u32,
+    pub last_line: u32,
     /// Of the body, so that a new table row leaves it as it was.
     pub digest: String,
     /// Of the rows, when the test has a table.
@@ -121,6 +122,8 @@ pub enum Disguise {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Watch {
     pub kinds: Vec<String>,
+    /// First and last lines of tests whose steps nobody asks for, by file.
+    pub others: Vec<(String, u32, u32)>,
 }
 
 /// Variants that one sandbox runs one after the other.

@@ -37,6 +37,16 @@ fn of(harness: &dyn TestHarness, file: &PatchFile, text: &str) -> Vec<Declared> 
     if file.is_test() || inside { harness.declared(&file.path, text) } else { Vec::new() }
 }
 
+/// Where the tests of the patch's files stand that do not count.
+pub fn others(harness: &dyn TestHarness, files: &[PatchFile], counting: &[String]) -> Vec<(String, u32, u32)> {
+    let is_asked = |test: &Declared| test.id.contains('…') || counting.iter().any(|id| id.starts_with(&test.id));
+    let tests = files.iter().filter(|f| f.is_test()).flat_map(|f| {
+        let declared = f.new.as_deref().map(|text| of(harness, f, text)).unwrap_or_default();
+        declared.into_iter().filter(|test| !is_asked(test)).map(|test| (f.path.clone(), test.line, test.last_line))
+    });
+    tests.collect()
+}
+
 pub fn declared_on_both(harness: &dyn TestHarness, files: &[PatchFile]) -> (Vec<Declared>, Vec<Declared>) {
     let side =
         |text: fn(&PatchFile) -> Option<&str>| files.iter().flat_map(|f| text(f).map(|t| of(harness, f, t)).unwrap_or_default()).collect();

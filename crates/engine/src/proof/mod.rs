@@ -253,7 +253,7 @@ impl Judge<'_> {
     /// Red, green and base's tests on the patched source, as far as the machine allows at the same time.
     async fn gather(&self, ground: &Ground<'_>, trees: &Trees, counting: &[String], timeout: Duration) -> Result<Evidence> {
         let ids = trees.with_canaries(counting);
-        let watch = self.shape().map(|s| Watch { kinds: s.kinds });
+        let watch = self.shape().map(|s| Watch { kinds: s.kinds, others: counting::others(self.harness.as_ref(), &self.files, counting) });
         let words = red::words_for(counting.len());
         let red = self.red(ground, trees, &ids, watch.clone(), &words, timeout);
         let dice = self

@@ -156,6 +156,7 @@ pub fn declared(file: &str, text: &str) -> Vec<Declared> {
     let declare = |e: Example| Declared {
         id: e.id(file),
         line: e.line,
+        last_line: e.line + e.code.lines().count() as u32,
         digest: digest(&format!("{} {}", e.words, e.code.split_whitespace().collect::<Vec<_>>().join(" "))),
         rows_digest: String::new(),
         checks: tests_of::checks_in(&e.code),

@@ -1,7 +1,7 @@
 //! The tests that a Rust file declares, by its syntax.
 
 use super::inline::{is_test_attribute, items};
-use crate::syntax::{Language, Source, below, digest, essence, line, named};
+use crate::syntax::{Language, Source, below, digest, essence, last_line, line, named};
 use domain::harness::Declared;
 use tree_sitter::Node;
 
@@ -43,6 +43,7 @@ fn in_macro(source: &Source<'_>, node: Node<'_>, prefix: &str, found: &mut Vec<D
             found.push(Declared {
                 id: format!("{prefix}::{}", words[at + 5]),
                 line: line(leaves[at + 5]),
+                last_line: last_line(node),
                 digest: digest(&essence(source, node)),
                 rows_digest: String::new(),
                 checks: checks(source, node),
@@ -66,6 +67,7 @@ fn test(source: &Source<'_>, function: Node<'_>, attributes: &[Node<'_>], id: St
     Declared {
         id,
         line: line(function),
+        last_line: last_line(function),
         digest: digest(&format!("{}{}", essence(source, function), together(&marks))),
         rows_digest: if rows.is_empty() { String::new() } else { digest(&rows) },
         checks,

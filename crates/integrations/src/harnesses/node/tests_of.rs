@@ -59,7 +59,7 @@ fn test(source: &Source<'_>, call: Node<'_>, arguments: &[Node<'_>], path: &str,
     let (mut checks, checked_at): (Vec<String>, _) = checks(source, call).into_iter().unzip();
     checks.sort();
     let rows_digest = if id.contains('…') { digest(&essence(source, table(call).unwrap_or(source.root()))) } else { String::new() };
-    Declared { id, line: line(call), digest: digest(&body), rows_digest, checks, checked_at, skipped }
+    Declared { id, line: line(call), last_line: last_line(call), digest: digest(&body), rows_digest, checks, checked_at, skipped }
 }
 
 /// The rows of `each`, where they stand in the call itself. Any other table may be anywhere in the file, so that any

@@ -61,6 +61,7 @@ fn test(source: &Source<'_>, definition: Node<'_>, decorators: &[Node<'_>], id: 
     Declared {
         id,
         line: line(definition),
+        last_line: last_line(definition),
         digest: digest(&body),
         rows_digest: if rows.is_empty() { String::new() } else { digest(&rows) },
         checks,

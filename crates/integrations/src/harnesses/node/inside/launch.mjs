@@ -93,6 +93,7 @@ function secrets(variant, folder, files) {
     files,
     ids: variant.ids ?? null,
     kinds: variant.watch?.kinds ?? [],
+    others: variant.watch?.others ?? [],
     shuffle: variant.shuffle ?? null,
     lenient: Boolean(variant.lenient),
     alone: Boolean(variant.lenient) && how.kind === 'jest' && !needsProgram(),

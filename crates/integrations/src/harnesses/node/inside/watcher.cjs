@@ -7,11 +7,15 @@ const { parentPort, workerData } = require('node:worker_threads');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { out, root, kinds, begins } = workerData;
+const { out, root, ids, kinds, others, begins } = workerData;
 const SEEN_MAX = 40;
-/** A place in a loop is looked at so often, and all places together so often. */
+/** A place in a loop is looked at so often, and all places of a test together so often. */
 const LOOKS_MAX = 100;
 const PAUSES_MAX = 4000;
+/** Of a script with more of them nothing is told rather than a part. */
+const PLACES_MAX = 3000;
+const LOCATIONS_MAX = 100_000;
+const NAMED_AT_ONCE = 1000;
 /** How far a function without a name is followed to one that has one. */
 const FOLLOWED_MAX = 30;
 const TEST = /(^|\/)(tests?|__tests__|__mocks__|__snapshots__|__fixtures__)\/|(^|\/)([^/]*[.\-_](test|spec)|test|test-[^/]*)\.[cm]?[jt]sx?$/;
@@ -24,7 +28,8 @@ const isTest = (file) => isOwn(file) && TEST.test(file);
 
 const scripts = new Map();
 const maps = new Map();
-const armed = new Set();
+/** The looks at each script's places. */
+const armed = new Map();
 const looks = new Map();
 let pauses = 0;
 let noted = 0;
@@ -67,15 +72,49 @@ function spot({ scriptId, lineNumber, columnNumber }, url) {
 const place = (frame) => ({ function: frame.functionName, ...spot(frame.location, frame.url) });
 const lineOf = ({ file, line }) => `${file}:${line}`;
 
+/** A test begins: its steps count from here, if anybody asked for it. */
+async function begin(frame) {
+  const { result } = await post('Debugger.evaluateOnCallFrame', { callFrameId: frame.callFrameId, expression: 'at', silent: true });
+  const isWanted = !ids || ids.some((id) => id === result?.value || id.endsWith(` > ${result?.value}`) || id.endsWith(`::${result?.value}`));
+  told = new Set();
+  asked = new Map();
+  nameless = undefined;
+  pauses = 0;
+  await (isWanted ? arm() : disarm());
+}
+
 /** A look at every place in the files of tests that were loaded since. */
 async function arm() {
   for (const [scriptId, { url }] of scripts) {
     if (armed.has(scriptId)) continue;
-    armed.add(scriptId);
+    armed.set(scriptId, []);
     if (!isTest(spot({ scriptId, lineNumber: 0 }, url).file)) continue;
-    const { locations = [] } = await post('Debugger.getPossibleBreakpoints', { start: { scriptId, lineNumber: 0, columnNumber: 0 } });
-    await Promise.all(locations.filter(({ type }) => type !== 'return').map((location) => post('Debugger.setBreakpoint', { location: { scriptId, lineNumber: location.lineNumber, columnNumber: location.columnNumber } })));
+    const wanted = (await locationsOf(scriptId)).filter((location) => location.type !== 'return' && isAsked(spot(location))).map(({ lineNumber, columnNumber }) => ({ scriptId, lineNumber, columnNumber }));
+    if (wanted.length > PLACES_MAX) continue;
+    const made = await Promise.all(wanted.map((location) => post('Debugger.setBreakpoint', { location })));
+    armed.set(scriptId, made.map(({ breakpointId }) => breakpointId));
   }
+}
+
+const isAsked = ({ file, line }) => !others.some(([name, first, last]) => name === file && first <= line && line <= last);
+
+/** All that the debugger knows; it names only so many at once. */
+async function locationsOf(scriptId) {
+  const found = [];
+  let start = { scriptId, lineNumber: 0, columnNumber: 0 };
+  for (let more = true; more && found.length < LOCATIONS_MAX; ) {
+    const { locations = [] } = await post('Debugger.getPossibleBreakpoints', { start });
+    found.push(...locations);
+    more = locations.length >= NAMED_AT_ONCE;
+    if (more) start = { scriptId, lineNumber: locations.at(-1).lineNumber, columnNumber: locations.at(-1).columnNumber + 1 };
+  }
+  return found;
+}
+
+async function disarm() {
+  const all = [...armed.values()].flat();
+  armed.clear();
+  await Promise.all(all.map((breakpointId) => post('Debugger.removeBreakpoint', { breakpointId })));
 }
 
 function went(step) {
@@ -169,13 +208,9 @@ async function paused({ params }) {
   let next = 'Debugger.resume';
   try {
     if (['exception', 'promiseRejection'].includes(params.reason)) note(params, places);
-    else if (places[0].function === 'begin' && places[0].file.endsWith(begins)) {
-      told = new Set();
-      asked = new Map();
-      nameless = undefined;
-      await arm();
-    } else if ((pauses += 1) < PAUSES_MAX) next = await look(params, places);
-    else await post('Debugger.setBreakpointsActive', { active: false });
+    else if (places[0].function === 'begin' && places[0].file.endsWith(begins)) await begin(params.callFrames[0]);
+    else if ((pauses += 1) < PAUSES_MAX) next = await look(params, places);
+    else await disarm();
   } catch {}
   session.post(next);
 }
