@@ -80,6 +80,7 @@ async function begin(frame) {
   asked = new Map();
   nameless = undefined;
   pauses = 0;
+  noted = 0;
   await (isWanted ? arm() : disarm());
 }
 
