@@ -2,6 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::config::{self, Base, Lookup, ServeConfig};
+use crate::output::say;
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use domain::egress::{BoxStream, Door, Doors, Peer};
@@ -151,8 +152,7 @@ struct Printing;
 #[async_trait]
 impl Watcher for Printing {
     async fn started(&mut self, line: &str) -> domain::Result<()> {
-        println!("          $ {line}");
-        Ok(())
+        say!("          $ {line}").map_err(|unheard| domain::Error::internal(unheard.to_string()).because(unheard))
     }
     async fn finished(&mut self, _: &str, _: &ExecOutput) -> domain::Result<()> {
         Ok(())
@@ -300,7 +300,7 @@ pub async fn install_codex(base: &Base) -> Result<()> {
     if prefix.join("node_modules/@openai/codex").is_dir() {
         return Ok(());
     }
-    println!("installing the Codex CLI from npm into {} (about 400 MB)", prefix.display());
+    say!("installing the Codex CLI from npm into {} (about 400 MB)", prefix.display())?;
     std::fs::create_dir_all(&prefix)?;
     let status = tokio::process::Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--prefix"])

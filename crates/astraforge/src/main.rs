@@ -2,6 +2,8 @@
 
 // The binary owns the clock and the environment; every other crate is given them.
 #![allow(clippy::disallowed_methods)]
+// `println!` panics when nobody reads on; `output::say` does not.
+#![deny(clippy::print_stdout)]
 
 mod cli;
 mod clock;
@@ -9,6 +11,7 @@ mod commands;
 mod compose;
 mod config;
 mod demo;
+mod output;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(commands::run(cli)) {
         Ok(code) => code,
+        Err(error) if error.chain().filter_map(|cause| cause.downcast_ref()).any(output::Unheard::is_closed) => {
+            ExitCode::from(output::CLOSED_STATUS)
+        }
         Err(error) => {
             eprintln!("astraforge: {error:#}");
             let fields = error.downcast_ref::<domain::Error>().map(|error| &error.fields);

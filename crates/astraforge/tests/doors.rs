@@ -8,6 +8,7 @@ mod doors {
     mod upstream;
 
     mod canaries;
+    mod closed_output;
     mod events;
     mod kill_dash_nine;
     mod life;

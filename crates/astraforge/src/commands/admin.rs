@@ -3,10 +3,11 @@
 use crate::cli::{Admin, Common};
 use crate::compose;
 use crate::config::Base;
+use crate::output::{self, say};
 use anyhow::{Result, bail};
 use domain::secret::Secret;
 use engine::{Engine, accounts};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 
 pub async fn run(admin: Admin) -> Result<ExitCode> {
@@ -15,35 +16,35 @@ pub async fn run(admin: Admin) -> Result<ExitCode> {
             let engine = open(&common).await?;
             let password = read_password(&user)?;
             let user = accounts::create_user(&engine, &user, &email, &password, admin).await?;
-            println!("user `{}` has number {}", user.username, user.id);
+            say!("user `{}` has number {}", user.username, user.id)?;
         }
         Admin::CreateKey { common, user, name } => {
             let engine = open(&common).await?;
             let user = accounts::find(&engine, &user).await?;
             let (_, key) = accounts::create_key(&engine, user.id, &name).await?;
-            println!("{}", key.expose());
+            say!("{}", key.expose())?;
         }
         Admin::SetPassword { common, user } => {
             let engine = open(&common).await?;
             let password = read_password(&user)?;
             accounts::set_password(&engine, &user, &password).await?;
-            println!("`{user}` has a new password");
+            say!("`{user}` has a new password")?;
         }
         Admin::Approve { common, user } => {
             let engine = open(&common).await?;
             accounts::approve(&engine, &user).await?;
-            println!("`{user}` may sign in");
+            say!("`{user}` may sign in")?;
         }
         Admin::Block { common, user } => {
             let engine = open(&common).await?;
             accounts::block(&engine, &user).await?;
-            println!("`{user}` is blocked; sessions and keys have stopped working");
+            say!("`{user}` is blocked; sessions and keys have stopped working")?;
         }
         Admin::Users { common } => {
             let engine = open(&common).await?;
             for user in accounts::list(&engine).await? {
                 let admin = if user.is_admin { "administrator" } else { "" };
-                println!("{:>6}  {:<24} {:<10} {admin}", user.id, user.username, user.access.status.word());
+                say!("{:>6}  {:<24} {:<10} {admin}", user.id, user.username, user.access.status.word())?;
             }
         }
     }
@@ -58,8 +59,7 @@ async fn open(common: &Common) -> Result<Engine> {
 fn read_password(user: &str) -> Result<Secret> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        print!("password for `{user}` (shown while you type): ");
-        std::io::stdout().flush()?;
+        output::print(&format!("password for `{user}` (shown while you type): "))?;
     }
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;

@@ -3,6 +3,7 @@
 use crate::cli::Serve;
 use crate::compose::{self, Running};
 use crate::config::ServeConfig;
+use crate::output::say;
 use anyhow::{Context, Result};
 use engine::accounts;
 use std::io::IsTerminal;
@@ -18,11 +19,12 @@ pub async fn run(args: Serve) -> Result<ExitCode> {
     let config = ServeConfig::open(&args)?;
     log_to_stderr(&config.log_filter);
     let server = start(config).await?;
-    if let Some(password) = &server.first_password {
-        println!("AstraForge is at {} (first start: user `admin`, password `{password}`)", server.url);
-    } else {
-        println!("AstraForge is at {}", server.url);
-    }
+    let first = match &server.first_password {
+        Some(password) => format!(" (first start: user `admin`, password `{password}`)"),
+        None => String::new(),
+    };
+    // A server works on when nobody reads what it says.
+    let _ = say!("AstraForge is at {}{first}", server.url);
     stop_signal().await?;
     server.stop().await;
     Ok(ExitCode::SUCCESS)

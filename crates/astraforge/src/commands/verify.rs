@@ -2,6 +2,7 @@
 
 use crate::cli::Verify;
 use crate::compose;
+use crate::output::say;
 use anyhow::{Context, Result, bail};
 use domain::evidence::{RuleState, Verdict};
 use engine::evidence::bundle;
@@ -15,20 +16,20 @@ pub async fn run(args: Verify) -> Result<ExitCode> {
     let verified = match bundle::verify(&envelope, None) {
         Ok(verified) => verified,
         Err(error) => {
-            println!("FAILED    {error}");
+            say!("FAILED    {error}")?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    println!("signature holds, key {}", verified.key_id);
+    say!("signature holds, key {}", verified.key_id)?;
     match &args.key {
         Some(wanted) if !is_key(wanted, &verified.key_id) => {
-            println!("FAILED    signed with another key than {wanted}");
+            say!("FAILED    signed with another key than {wanted}")?;
             return Ok(ExitCode::FAILURE);
         }
-        Some(_) => println!("          which is the key you asked for"),
-        None => println!("          pass --key to accept only your installation's (GET /api/system/ names it)"),
+        Some(_) => say!("          which is the key you asked for")?,
+        None => say!("          pass --key to accept only your installation's (GET /api/system/ names it)")?,
     }
-    tell(&verified.statement);
+    tell(&verified.statement)?;
     match args.repo {
         Some(repo) => again(&repo, &verified.statement).await,
         None => Ok(ExitCode::SUCCESS),
@@ -40,14 +41,15 @@ fn is_key(wanted: &str, key_id: &str) -> bool {
     wanted == key_id || signing::parse_public(wanted).is_some_and(|key| signing::key_id(&key) == key_id)
 }
 
-fn tell(statement: &Value) {
+fn tell(statement: &Value) -> Result<()> {
     let predicate = &statement["predicate"];
-    println!("verdict   {}", predicate["verdict"]["word"].as_str().unwrap_or("?"));
-    println!("base      {}", commit(predicate, "base").unwrap_or("?"));
-    println!("patch     {}", patch(statement).unwrap_or("?"));
+    say!("verdict   {}", predicate["verdict"]["word"].as_str().unwrap_or("?"))?;
+    say!("base      {}", commit(predicate, "base").unwrap_or("?"))?;
+    say!("patch     {}", patch(statement).unwrap_or("?"))?;
     for rule in predicate["rules"].as_array().into_iter().flatten() {
-        println!("{:<9} {}", rule["state"].as_str().unwrap_or("?"), rule["detail"].as_str().unwrap_or_default());
+        say!("{:<9} {}", rule["state"].as_str().unwrap_or("?"), rule["detail"].as_str().unwrap_or_default())?;
     }
+    Ok(())
 }
 
 fn commit<'a>(predicate: &'a Value, name: &str) -> Option<&'a str> {
@@ -62,7 +64,7 @@ fn patch(statement: &Value) -> Option<&str> {
 async fn again(repo: &Path, statement: &Value) -> Result<ExitCode> {
     let base = commit(&statement["predicate"], "base").context("the statement names no base commit")?;
     let head = patch(statement).context("the statement names no patch commit")?;
-    println!("\nproving again from {}", repo.display());
+    say!("\nproving again from {}", repo.display())?;
     let scratch = tempfile::tempdir()?;
     let proof = compose::prove_again(scratch.path(), repo, base, head, |diff| bundle::is_about(statement, diff)).await?;
     for rule in &proof.rules {
@@ -71,12 +73,12 @@ async fn again(repo: &Path, statement: &Value) -> Result<ExitCode> {
             RuleState::Broken => "broken",
             _ => "not judged",
         };
-        println!("{state:<9} {}", rule.detail);
+        say!("{state:<9} {}", rule.detail)?;
     }
     let claimed = statement["predicate"]["verdict"]["word"].as_str().unwrap_or_default();
     if proof.verdict.word() != claimed {
         bail!("the bundle says {claimed}, but here it is {}", proof.verdict.word());
     }
-    println!("again     {}", proof.verdict.word());
+    say!("again     {}", proof.verdict.word())?;
     Ok(if proof.verdict == Verdict::Proven { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,6 +6,7 @@ mod progress;
 use crate::cli::Demo;
 use crate::commands::serve::{self, Server};
 use crate::config::ServeConfig;
+use crate::output::say;
 use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use domain::account::User;
@@ -50,7 +51,7 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
         server.stop().await;
         return outcome.map(|()| ExitCode::SUCCESS);
     }
-    println!("\nStill serving at {} — Ctrl-C ends it.", server.url);
+    let _ = say!("\nStill serving at {} — Ctrl-C ends it.", server.url);
     serve::stop_signal().await?;
     server.stop().await;
     Ok(ExitCode::SUCCESS)

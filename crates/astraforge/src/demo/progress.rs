@@ -1,7 +1,8 @@
 //! The demo's view in a terminal: one line per thing that happened, in the order it happened.
 
+use crate::output::say;
 use serde_json::Value;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Instant;
 
 pub struct View {
@@ -16,8 +17,8 @@ impl View {
 
     pub fn say(&self, line: &str) {
         let seconds = self.started.elapsed().as_secs_f64();
-        println!("{:>6.1} s  {line}", seconds);
-        let _ = std::io::stdout().flush();
+        // The demo goes on when nobody reads on, like any server.
+        let _ = say!("{seconds:>6.1} s  {line}");
     }
 
     /// One event of a run. Chatter is left to the web app.
