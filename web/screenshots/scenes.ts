@@ -61,6 +61,10 @@ const nothing = {
 
 const signedOut = { "/api/auth/me/": problem(403, "Sign in first.", "unauthenticated") };
 const done: RunDetail = { ...story.provenRun, events: doneEvents };
+const refusal =
+  "No model is configured: this server answers from a recording that knows only the bundled example. Set `OPENAI_API_KEY` (and `LLM_MODEL`) in its environment or its settings file and start it again; docs/configuration.md names every setting.";
+const noModel = { "/api/system/": { ...story.system, model: { ...story.system.model, refusal } } };
+const modellessRun: RunDetail = { ...story.failedRun, error: refusal };
 const click = (name: string | RegExp) => async (page: Page) => {
   await page.getByRole("button", { name }).filter({ visible: true }).first().click();
 };
@@ -175,6 +179,21 @@ export const scenes: Scene[] = [
     name: "run-failed",
     path: "/runs/run-312?tab=activity",
     answers: { "/api/runs/run-312/": { ...story.failedRun, events: failedEvents } },
+  },
+  {
+    name: "run-no-model",
+    path: "/runs/run-312?tab=activity",
+    answers: { ...noModel, "/api/runs/run-312/": modellessRun },
+  },
+  { name: "request-new-no-model", path: "/runs", answers: noModel, act: click("New request") },
+  {
+    name: "incident-no-model",
+    path: "/incidents/incident-41",
+    answers: {
+      ...noModel,
+      "/api/incidents/incident-41/": { ...incidents.incidentDetail, state: "open", run: story.failedSummary },
+      "/api/runs/run-312/": modellessRun,
+    },
   },
   { name: "merge-requests", path: "/merge-requests" },
   { name: "merge-requests-empty", path: "/merge-requests", answers: nothing },

@@ -1576,6 +1576,8 @@ export interface components {
             model: string;
             /** @description The model's words are recorded, not thought. */
             scripted: boolean;
+            /** @description What a run is told whose work is in no recording, because no model is configured; else null. */
+            refusal?: string | null;
         };
         NewAlertSource: {
             name: string;

@@ -136,6 +136,24 @@ fn fails_with(script: &str, words: &str) {
     house.expect_whole_log(&request);
 }
 
+#[test]
+fn a_run_without_a_model_ends_before_anything_is_made_for_it() {
+    let mut house = House::with(None, &[]);
+    plain_repository(&mut house);
+    let known = house.request(EXAMPLE_PROMPT);
+    house.ended(&known);
+    let works = |request: &str| house.expect_whole_log(request).iter().any(|e| e["stage"] == "provisioning");
+    assert!(works(&known), "the control: what the recording knows gets a sandbox");
+
+    let request = house.request("Do something");
+    let run = house.ended(&request);
+    assert_eq!(run["status"], "failed", "{run:#}");
+    assert!(run["error"].as_str().is_some_and(|e| e.starts_with("No model is configured") && e.contains("`OPENAI_API_KEY`")), "{run:#}");
+    assert_eq!(run["error"], house.get("/api/system/").json()["model"]["refusal"], "it could have been known before");
+    assert!(!works(&request), "no sandbox was made");
+    house.expect_nothing_left(false);
+}
+
 /// Links a repository without any test framework.
 fn plain_repository(house: &mut House) {
     let git = |args: &[&str]| {

@@ -23,6 +23,9 @@ pub async fn step(work: &mut Work) -> Result<()> {
     if work.run.record.agent_turns >= limits::AGENT_TURNS_PER_RUN_MAX {
         return Err(Error::conflict(format!("the agent had its {} turns", limits::AGENT_TURNS_PER_RUN_MAX)));
     }
+    if work.run.record.agent_turns == 0 {
+        check_model(work)?;
+    }
     let before = work.run.record.usage;
     let base = work.run.record.base_commit.clone().ok_or_else(|| Error::internal("prepare left no base commit"))?;
     let sandbox = create_sandbox(work, &base).await?;
@@ -46,6 +49,14 @@ pub async fn step(work: &mut Work) -> Result<()> {
 fn patch_summary(work: &Work) -> String {
     let stat = domain::diff::stat(&work.run.record.patch);
     format!("{} files, +{} −{}", stat.files, stat.additions, stat.deletions)
+}
+
+/// Ends a run that no model can carry out before anything is made for it.
+pub fn check_model(work: &Work) -> Result<()> {
+    match work.engine.model.provider.refuses(&brief(work, &[])) {
+        Some(reason) => Err(Error::conflict(reason)),
+        None => Ok(()),
+    }
 }
 
 async fn create_sandbox(work: &mut Work, base: &Commit) -> Result<Arc<dyn Sandbox>> {

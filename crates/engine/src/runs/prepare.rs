@@ -2,6 +2,7 @@
 //!
 //! How a layer is built is in `layers`.
 
+use super::agent;
 use super::drive::Work;
 use crate::evidence::incident::same_file;
 use crate::layers::{Built, Layer, Watcher, Workshop};
@@ -18,6 +19,7 @@ use std::time::Instant;
 const LOG_BYTES_MAX: usize = 8 << 10;
 
 pub async fn step(work: &mut Work) -> Result<String> {
+    agent::check_model(work)?;
     let base = base_commit(work).await?;
     work.run.record.base_commit = Some(base.clone());
     work.run.record.base_branch = work.repository.default_branch.clone();

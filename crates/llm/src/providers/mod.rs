@@ -135,6 +135,10 @@ pub trait Provider: Send + Sync {
     fn id(&self) -> &'static str;
     /// Sends the request on. A refusal of the model's server that its client should see is an `Ok` with that status.
     async fn call(&self, request: RawRequest) -> Result<RawResponse>;
+    /// Why every conversation that begins with this prompt is refused, where that is known before any call.
+    fn refuses(&self, _prompt: &str) -> Option<String> {
+        None
+    }
 }
 
 struct Metered {

@@ -49,6 +49,8 @@ pub struct ModelView {
     pub model: String,
     /// The model's words are recorded, not thought.
     pub scripted: bool,
+    /// What a run is told whose work is in no recording, because no model is configured; else null.
+    pub refusal: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -79,7 +81,12 @@ async fn system(State(state): State<AppState>, _: Caller) -> Reply<Json<System>>
         provisioner: provisioner.id().to_string(),
         provisioners: engine.provisioners.iter().map(|p| p.id()).collect(),
         guarantees: provisioner.guarantees().await.into_iter().map(GuaranteeView::from).collect(),
-        model: ModelView { provider: engine.model.provider_id.clone(), model: engine.model.model.clone(), scripted: engine.model.scripted },
+        model: ModelView {
+            provider: engine.model.provider_id.clone(),
+            model: engine.model.model.clone(),
+            scripted: engine.model.scripted,
+            refusal: engine.model.provider.refuses(""),
+        },
         default_executor: engine.settings.default_executor.clone(),
         public_url: engine.settings.public_url.clone(),
         signing_key: engine.signer.key_id(),

@@ -20,12 +20,18 @@ export interface Answers {
   you: Answer;
 }
 
-export function answers(incident: IncidentDetail, run: RunDetail | undefined, files: DiffFile[]): Answers {
+/** `lacksModel`: the run ended because no model is configured, and none is yet. */
+export function answers(
+  incident: IncidentDetail,
+  run: RunDetail | undefined,
+  files: DiffFile[],
+  lacksModel: boolean,
+): Answers {
   return {
     broke: broke(incident),
     fix: fix(incident, files),
     trust: trust(incident.run, run),
-    you: you(incident),
+    you: you(incident, lacksModel ? (run?.error ?? "") : null),
   };
 }
 
@@ -98,7 +104,7 @@ function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {
   };
 }
 
-function you(incident: IncidentDetail): Answer {
+function you(incident: IncidentDetail, noModel: string | null): Answer {
   const { run } = incident;
   if (incident.state === "resolved" || incident.state === "ignored")
     return { said: null, text: "Nothing", beneath: "" };
@@ -109,6 +115,7 @@ function you(incident: IncidentDetail): Answer {
       ? { said, text: "Review and merge", beneath: "the merge request is ready" }
       : { said, text: "Decide on the draft", beneath: "send it back, or override with a reason" };
   }
+  if (noModel !== null) return { said, text: "Configure a model", beneath: noModel };
   if (run?.status === "failed" || run?.status === "cancelled")
     return { said, text: "Run it again, or fix it by hand", beneath: "" };
   if (!run && incident.no_run_reason) return { said, text: "Start a run, or fix it by hand", beneath: "" };

@@ -23,6 +23,7 @@ import { panelProps, Tabs } from "../../components/tabs";
 import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
 import { StepsRail } from "../runs/steps-rail";
+import { useLacksModel } from "../runs/use-model";
 import { Breadcrumbs, OtherEvents, RequestFacts } from "./alert-parts";
 import { type Answer, answers } from "./answers";
 import css from "./incident-page.module.css";
@@ -195,7 +196,7 @@ function FourAnswers({
   run: RunDetail | undefined;
   files: DiffFile[];
 }) {
-  const said = answers(incident, run, files);
+  const said = answers(incident, run, files, useLacksModel(run));
   const runId = incident.run?.id;
   return (
     <dl className={css.answers}>
@@ -301,6 +302,7 @@ function RunPart({
   acts: Acts;
 }) {
   const summary = incident.run;
+  const lacksModel = useLacksModel(run);
   if (!summary) {
     return (
       <section className={css.section} aria-label="Run">
@@ -338,7 +340,7 @@ function RunPart({
           <StateWord state={said.state}>{said.word}</StateWord>
         )}
         {run && <StepsRail steps={run.steps} compact />}
-        {!moving && (summary.status === "failed" || summary.status === "cancelled") && (
+        {!moving && !lacksModel && (summary.status === "failed" || summary.status === "cancelled") && (
           <div>
             <Button onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
               Run again

@@ -8,9 +8,11 @@ import { api, ask } from "../../api/client";
 import { isProblem } from "../../api/problem";
 import { keys, repositoryLinksQuery } from "../../api/queries";
 import { useWorkspace } from "../../app/workspace";
+import { Inline } from "../../components/inline";
 import { EmptyNote, FailureLine } from "../../components/note";
 import form from "../../components/table.module.css";
 import { ExecutorField } from "./executor-field";
+import { useModelRefusal } from "./use-model";
 
 export default function NewRequestDrawer({ onClose }: { onClose: () => void }) {
   const { uid } = useWorkspace();
@@ -21,6 +23,7 @@ export default function NewRequestDrawer({ onClose }: { onClose: () => void }) {
   const [prompt, setPrompt] = useState("");
   const [executor, setExecutor] = useState<string | null>(null);
   const project = chosen || repositories.data?.[0]?.id || "";
+  const refusal = useModelRefusal();
   const create = useMutation({
     mutationFn: () =>
       ask(
@@ -72,6 +75,11 @@ export default function NewRequestDrawer({ onClose }: { onClose: () => void }) {
             data-autofocus
           />
           <ExecutorField value={executor} onChange={setExecutor} error={fields.executor} />
+          {refusal && (
+            <p className={form.note}>
+              <Inline text={refusal} />
+            </p>
+          )}
           {Object.keys(fields).length === 0 && <FailureLine error={create.error} />}
           <div className={form.acts}>
             <Button

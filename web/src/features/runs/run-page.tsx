@@ -35,6 +35,7 @@ import { LiveLine, SilenceRow } from "./live-line";
 import { rerunDefault, rerunSteps } from "./rerun";
 import css from "./run-page.module.css";
 import { StepsBar, StepsRail } from "./steps-rail";
+import { useLacksModel } from "./use-model";
 import { type LiveRun, useRun } from "./use-run";
 
 type TabId = "proof" | "activity" | "diff" | "files" | "log" | "steps" | "facts";
@@ -66,7 +67,8 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   const fate = useFate(run, live.moving);
   const decided = fate === "MERGED" || fate === "CLOSED";
   const [chosen, choose] = useState<StepName | null>(null);
-  const canRerun = !live.moving && fate !== "MERGED";
+  const lacksModel = useLacksModel(run);
+  const canRerun = !live.moving && fate !== "MERGED" && !lacksModel;
   const selected = canRerun ? (chosen ?? rerunDefault(run.steps)) : null;
   const rail = (
     <>
@@ -295,6 +297,7 @@ function useFate(run: RunDetail, moving: boolean): MergeRequestStatus | null {
 }
 
 function RunHead({ run, moving, narrow, decided }: HeadProps) {
+  const you = useLacksModel(run) ? "configure a model" : yourPart(run, moving, decided);
   const said = runSaid(run);
   const step = run.step ? STEPS.indexOf(run.step) + 1 : 0;
   const line = (
@@ -317,7 +320,7 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
           </Link>
         </span>
       )}
-      {narrow && <span className={css.you}>{yourPart(run, moving, decided)}</span>}
+      {narrow && <span className={css.you}>{you}</span>}
     </div>
   );
   return (
@@ -335,7 +338,7 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
             </div>
             <div>
               <dt>You</dt>
-              <dd>{yourPart(run, moving, decided)}</dd>
+              <dd>{you}</dd>
             </div>
           </dl>
         )

@@ -59,6 +59,12 @@ impl Provider for Scripted {
             }
         })
     }
+
+    /// A script that begins by refusing for good does so every time.
+    fn refuses(&self, prompt: &str) -> Option<String> {
+        let beat = self.book.choose(prompt, 1)?.beats().into_iter().next()?;
+        beat.fail.filter(|fail| fail.status == 400).map(|fail| fail.message)
+    }
 }
 
 #[derive(Debug, PartialEq)]

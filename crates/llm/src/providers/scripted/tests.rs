@@ -17,6 +17,18 @@ fn book() -> Book {
     Book::parse(SCRIPT).unwrap()
 }
 
+#[test]
+fn only_a_script_that_begins_with_a_lasting_refusal_is_known_to_refuse() {
+    let refuses = |fail: Value| {
+        let book =
+            json!({"scripts": [{"match": "known", "steps": [{"shell": {"command": "true"}}, fail]}, {"name": "else", "steps": [fail]}]});
+        let provider = Scripted::new(Book::parse(&book.to_string()).unwrap());
+        (provider.refuses("this is known"), provider.refuses("this is not"))
+    };
+    assert_eq!(refuses(json!({"fail": {"status": 400, "message": "no"}})), (None, Some("no".to_string())));
+    assert_eq!(refuses(json!({"fail": {"status": 503, "message": "down"}})), (None, None), "a later call may be answered");
+}
+
 fn chat(prompt: &str, tool_turns: usize, tools: Vec<Tool>) -> ChatRequest {
     let mut messages = vec![Message::System { text: "x".into() }, Message::User { text: prompt.into() }];
     for turn in 0..tool_turns {

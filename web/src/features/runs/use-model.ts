@@ -1,0 +1,15 @@
+// Whether any run but the example's can be carried out here.
+
+import { useQuery } from "@tanstack/react-query";
+import { systemQuery } from "../../api/queries";
+
+/** Why runs end at once: no model is configured. Null where one is, and until that is known. */
+export function useModelRefusal(): string | null {
+  return useQuery(systemQuery).data?.model.refusal ?? null;
+}
+
+/** The run ended for want of a model, and there still is none: to run it again would end the same way. */
+export function useLacksModel(run: { error: string | null } | undefined): boolean {
+  const refusal = useModelRefusal();
+  return refusal !== null && run?.error === refusal;
+}
