@@ -1,10 +1,10 @@
 // Repositories, alert sources, keys, workspaces, sandboxes.
 
-import { check } from "./checks";
+import { check, expectingRefusals } from "./checks";
 import { look } from "./look";
 import type { Stage } from "./stage";
 
-export async function settings({ page, url }: Stage): Promise<void> {
+export async function settings({ page, url, password }: Stage): Promise<void> {
   await check("a repository shows how it is cloned", async () => {
     await page.goto(`${url}/repositories`);
     await look(page, "repositories");
@@ -108,6 +108,42 @@ export async function settings({ page, url }: Stage): Promise<void> {
     await drawer.getByRole("button", { name: "Delete with its files" }).click();
     await drawer.getByRole("button", { name: "Delete it now" }).click();
     await drawer.waitFor({ state: "detached" });
+  });
+  await check("a password is changed, which ends the other sessions", async () => {
+    const headers = { "Content-Type": "application/json" };
+    const signIn = (secret: string) =>
+      fetch(`${url}/api/auth/login/`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ username: "admin", password: secret }),
+      });
+    const elsewhere = await signIn(password);
+    const cookie = elsewhere.headers
+      .getSetCookie()
+      .map((each) => each.split(";")[0])
+      .join("; ");
+    const me = () => fetch(`${url}/api/auth/me/`, { headers: { cookie } });
+    if (!(await me()).ok) throw new Error("the other session never worked");
+    await page.goto(url);
+    await page.getByRole("button", { name: "admin", exact: true }).click();
+    await page.getByRole("menuitem", { name: "Account" }).click();
+    const current = page.getByLabel("Current password", { exact: true });
+    const fresh = page.getByLabel("New password", { exact: true });
+    await current.fill("not the password");
+    await fresh.fill("a longer way round");
+    await expectingRefusals(async () => {
+      await page.keyboard.press("Enter");
+      await page.getByText("this is not your password").waitFor();
+    });
+    await current.fill(password);
+    await page.keyboard.press("Enter");
+    await page.getByText("The password is changed", { exact: false }).waitFor();
+    await look(page, "account");
+    if ((await me()).status !== 401) throw new Error("the other session goes on");
+    if ((await signIn(password)).ok) throw new Error("the old password still signs in");
+    if (!(await signIn("a longer way round")).ok) throw new Error("the new password does not sign in");
+    await page.reload();
+    await page.getByRole("heading", { name: "Password" }).waitFor();
   });
   await check("a workspace is made, entered and left again", async () => {
     await page.goto(`${url}/workspace`);

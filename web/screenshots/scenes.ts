@@ -245,6 +245,36 @@ export const scenes: Scene[] = [
   { name: "sandbox", path: "/sandboxes", act: click("notebook") },
   { name: "workspace", path: "/workspace" },
   { name: "workspace-member-new", path: "/workspace?new=true" },
+  { name: "account", path: "/account" },
+  {
+    name: "account-refused",
+    path: "/account",
+    answers: {
+      "POST /api/auth/password/": {
+        __problem: {
+          ...problem(400, "this is not your password", "invalid").__problem,
+          current_password: ["this is not your password"],
+        },
+      },
+    },
+    act: async (page) => {
+      await page.getByLabel("Current password", { exact: true }).fill("not this one");
+      await page.getByLabel("New password", { exact: true }).fill("correct horse battery");
+      await page.getByRole("button", { name: "Change the password" }).click();
+      await page.getByText("this is not your password").waitFor();
+    },
+  },
+  {
+    name: "account-changed",
+    path: "/account",
+    answers: { "POST /api/auth/password/": 204 },
+    act: async (page) => {
+      await page.getByLabel("Current password", { exact: true }).fill("correct horse");
+      await page.getByLabel("New password", { exact: true }).fill("correct horse battery");
+      await page.getByRole("button", { name: "Change the password" }).click();
+      await page.getByRole("status").getByText("The password is changed").waitFor();
+    },
+  },
   { name: "api-keys", path: "/api-keys" },
   {
     name: "api-key-once",

@@ -249,6 +249,35 @@ pub async fn set_password(engine: &Engine, username: &str, password: &Secret) ->
     tx.commit().await
 }
 
+/// A new password for the caller, who must know the old one. It ends their other sessions; keys stay.
+pub async fn change_password(engine: &Engine, caller: &Caller, current: &Secret, new: &Secret) -> Result<()> {
+    let wrong = || Error::field("current_password", "this is not your password");
+    check_password(new).map_err(|error| Error::field("new_password", error.message))?;
+    let username = &caller.user.username;
+    let stored = {
+        let mut tx = engine.store.read().await?;
+        store::accounts::credentials(&mut tx, username).await?.ok_or_else(wrong)?.1
+    };
+    if !verify_password(current, stored.clone()).await? {
+        return Err(wrong());
+    }
+    if new.expose() == current.expose() {
+        return Err(Error::field("new_password", "this is the password that you have"));
+    }
+    let hash = hash_password(engine, new).await?;
+    let mut tx = engine.store.write().await?;
+    // Somebody else may have changed it while ours was hashed.
+    if !store::accounts::credentials(&mut tx, username).await?.is_some_and(|(_, now)| now == stored) {
+        return Err(wrong());
+    }
+    store::accounts::set_password(&mut tx, caller.user.id, &hash).await?;
+    match &caller.via {
+        Via::Session(session) => store::accounts::close_other_sessions_of(&mut tx, caller.user.id, &session.hash).await?,
+        Via::Key(_) => store::accounts::close_sessions_of(&mut tx, caller.user.id).await?,
+    };
+    tx.commit().await
+}
+
 pub async fn approve(engine: &Engine, username: &str) -> Result<User> {
     set_status(engine, username, AccessStatus::Approved).await
 }

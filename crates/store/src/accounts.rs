@@ -139,6 +139,11 @@ pub async fn close_sessions_of(tx: &mut Tx, user: UserId) -> Result<u64> {
     tx.run("delete from sessions where user_id = $1", args![user]).await
 }
 
+/// The same, but for the session whose token has this hash.
+pub async fn close_other_sessions_of(tx: &mut Tx, user: UserId, kept_hash: &str) -> Result<u64> {
+    tx.run("delete from sessions where user_id = $1 and token_hash <> $2", args![user, kept_hash]).await
+}
+
 pub async fn delete_expired_sessions(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.run("delete from sessions where expires_at <= $1", args![now]).await
 }

@@ -111,6 +111,12 @@ const apiKeys = createRoute({
   component: lazyRouteComponent(() => import("../features/api-keys/api-keys-page")),
 });
 
+const account = createRoute({
+  getParentRoute: () => shell,
+  path: "/account",
+  component: lazyRouteComponent(() => import("../features/account/account-page")),
+});
+
 const workspace = createRoute({
   getParentRoute: () => shell,
   path: "/workspace",
@@ -137,6 +143,7 @@ export const router = createRouter({
       repositories,
       alertSources,
       apiKeys,
+      account,
       workspace,
     ]),
   ]),

@@ -100,6 +100,7 @@ function Frame() {
       label: `Colours: ${label.toLowerCase()}`,
       run: () => setColorScheme(value),
     })),
+    { label: "Change my password", run: () => void navigate({ to: "/account" }) },
     { label: "Sign out", run: () => void signOut() },
   ]);
 
@@ -250,6 +251,7 @@ function WorkspaceItems({ onFound }: { onFound: () => void }) {
 }
 
 function PersonMenu({ name }: { name: string }) {
+  const navigate = useNavigate();
   const signOut = useSignOut();
   return (
     <Menu position="top-start">
@@ -261,6 +263,7 @@ function PersonMenu({ name }: { name: string }) {
       <Menu.Dropdown>
         <SchemeItems />
         <Menu.Divider />
+        <Menu.Item onClick={() => void navigate({ to: "/account" })}>Account</Menu.Item>
         <Menu.Item onClick={() => void signOut()}>Sign out</Menu.Item>
       </Menu.Dropdown>
     </Menu>
@@ -345,6 +348,7 @@ function MoreMenu({
         <Menu.Label>Colours</Menu.Label>
         <SchemeItems />
         <Menu.Divider />
+        <Menu.Item onClick={() => void navigate({ to: "/account" })}>Account</Menu.Item>
         <Menu.Item onClick={() => void signOut()}>Sign out {user.username}</Menu.Item>
       </Menu.Dropdown>
     </Menu>

@@ -28,6 +28,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(settings))
         .merge(OpenApiRouter::new().routes(routes!(register)).routes(routes!(login)).layer(DefaultBodyLimit::max(STRANGERS_BODY_BYTES_MAX)))
         .routes(routes!(logout))
+        .routes(routes!(password))
         .routes(routes!(me))
 }
 
@@ -97,6 +98,14 @@ pub struct LoginBody {
     #[serde(default)]
     #[allow(dead_code)]
     pub identity_provider: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+pub struct PasswordBody {
+    #[schema(format = Password)]
+    pub current_password: String,
+    #[schema(format = Password)]
+    pub new_password: String,
 }
 
 /// Set the CSRF cookie
@@ -173,6 +182,22 @@ async fn logout(State(state): State<AppState>, caller: Caller) -> Reply<Response
     accounts::logout(&state.engine, &caller).await?;
     let cookie = set_cookie(&state, SESSION_COOKIE, "", 0, true);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Change my password; my other sessions end
+#[utoipa::path(post, path = "/api/auth/password/", tag = "auth", request_body = PasswordBody, responses(
+    (status = 204),
+    (status = 400, description = "The current password is wrong, or the new one won't do", body = ProblemView),
+    (status = 401, body = ProblemView),
+    (status = 429, body = ProblemView),
+))]
+async fn password(State(state): State<AppState>, caller: Caller, Json(body): Json<PasswordBody>) -> Reply<StatusCode> {
+    // Counted by person: whoever found a session open must not guess its password from many addresses.
+    state.limits.try_once(&format!("password {}", caller.user.id), LOGIN_TRIES_PER_MINUTE_MAX, state.engine.now())?;
+    let _place = state.limits.enter(Room::SignIn)?;
+    let (current, new) = (Secret::new(body.current_password), Secret::new(body.new_password));
+    accounts::change_password(&state.engine, &caller, &current, &new).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Who am I

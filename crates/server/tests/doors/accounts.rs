@@ -4,13 +4,25 @@ use crate::house::{Answer, House, PASSWORD, call};
 use axum::body::Body;
 use domain::limits::LOGIN_TRIES_PER_MINUTE_MAX;
 use engine::accounts;
-use serde_json::json;
+use serde_json::{Value, json};
 
 async fn login(house: &House, username: &str, password: &str) -> Answer {
     house.anonymous("POST", "/api/auth/login/", json!({"username": username, "password": password})).await
 }
 
 async fn with_session(house: &House, method: &str, path: &str, session: &str, csrf: Option<&str>, origin: Option<&str>) -> Answer {
+    with_session_sending(house, method, path, session, csrf, origin, json!({"name": "n"})).await
+}
+
+async fn with_session_sending(
+    house: &House,
+    method: &str,
+    path: &str,
+    session: &str,
+    csrf: Option<&str>,
+    origin: Option<&str>,
+    body: Value,
+) -> Answer {
     let mut request = call(method, path).header("cookie", format!("sessionid={session}; csrftoken={}", csrf.unwrap_or_default()));
     if let Some(csrf) = csrf {
         request = request.header("x-csrftoken", csrf);
@@ -18,7 +30,7 @@ async fn with_session(house: &House, method: &str, path: &str, session: &str, cs
     if let Some(origin) = origin {
         request = request.header("origin", origin);
     }
-    house.send(request.header("content-type", "application/json").body(Body::from(r#"{"name":"n"}"#)).expect("a request")).await
+    house.send(request.header("content-type", "application/json").body(Body::from(body.to_string())).expect("a request")).await
 }
 
 #[tokio::test]
@@ -159,6 +171,50 @@ async fn guessing_passwords_is_slowed_down() {
     login(&house, "nobody else", "wrong wrong wrong").await.is_problem(401);
     house.clock.forward(61);
     login(&house, "ada", PASSWORD).await.is(200);
+}
+
+#[tokio::test]
+async fn a_new_password_takes_the_old_one_and_ends_the_other_sessions() {
+    let house = House::new().await;
+    let ada = house.person("ada").await;
+    let (here, there) = (login(&house, "ada", PASSWORD).await, login(&house, "ada", PASSWORD).await);
+    let session = |answer: &Answer| answer.cookie("sessionid").expect("a session");
+    let csrf = here.cookie("csrftoken").expect("a token");
+    let (here, there) = (session(&here), session(&there));
+    let change = async |current: &str, new: &str| {
+        let body = json!({"current_password": current, "new_password": new});
+        with_session_sending(&house, "POST", "/api/auth/password/", &here, Some(&csrf), None, body).await
+    };
+    let me = async |session: &str| with_session(&house, "GET", "/api/auth/me/", session, None, None).await;
+    let other = "a longer way round";
+
+    assert!(change("not the password", other).await.is_problem(400)["current_password"].is_array());
+    assert!(change(PASSWORD, "short").await.is_problem(400)["new_password"].is_array());
+    assert!(change(PASSWORD, PASSWORD).await.is_problem(400)["new_password"].is_array());
+    house.anonymous("POST", "/api/auth/password/", json!({"current_password": PASSWORD, "new_password": other})).await.is_problem(401);
+    me(&there).await.is(200);
+    login(&house, "ada", PASSWORD).await.is(200);
+
+    change(PASSWORD, other).await.is(204);
+    me(&here).await.is(200);
+    me(&there).await.is_problem(401);
+    house.get(&ada, "/api/auth/me/").await.is(200);
+    login(&house, "ada", PASSWORD).await.is_problem(401);
+    login(&house, "ada", other).await.is(200);
+}
+
+#[tokio::test]
+async fn guessing_the_password_of_an_open_session_is_slowed_down() {
+    let house = House::new().await;
+    let ada = house.person("ada").await;
+    let guess = json!({"current_password": "wrong wrong wrong", "new_password": "a longer way round"});
+    for _ in 0..LOGIN_TRIES_PER_MINUTE_MAX {
+        house.post(&ada, "/api/auth/password/", guess.clone()).await.is_problem(400);
+    }
+    let right = json!({"current_password": PASSWORD, "new_password": "a longer way round"});
+    house.post(&ada, "/api/auth/password/", right.clone()).await.is_problem(429);
+    house.clock.forward(61);
+    house.post(&ada, "/api/auth/password/", right).await.is(204);
 }
 
 #[tokio::test]

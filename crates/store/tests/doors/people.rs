@@ -53,7 +53,7 @@ both! {
 both! {
     async fn sessions_end(bed: Bed) {
         let mut tx = bed.write().await;
-        let ada = user(&mut tx, "ada").await;
+        let (ada, bob) = (user(&mut tx, "ada").await, user(&mut tx, "bob").await);
         for (hash, end) in [("a", 10), ("b", 20), ("c", 30)] {
             let session = Session { token_hash: hash.into(), user: ada, csrf: "x".into(), created_at: at(0), expires_at: at(end) };
             accounts::open_session(&mut tx, &session).await.unwrap();
@@ -65,7 +65,14 @@ both! {
         accounts::close_session(&mut tx, "b").await.unwrap();
         accounts::close_session(&mut tx, "b").await.unwrap();
         assert!(accounts::session(&mut tx, "b", at(0)).await.unwrap().is_none());
+        for (hash, owner) in [("d", ada), ("e", bob)] {
+            let session = Session { token_hash: hash.into(), user: owner, csrf: "x".into(), created_at: at(0), expires_at: at(30) };
+            accounts::open_session(&mut tx, &session).await.unwrap();
+        }
+        assert_eq!(accounts::close_other_sessions_of(&mut tx, ada, "d").await.unwrap(), 1);
+        assert!(accounts::session(&mut tx, "d", at(0)).await.unwrap().is_some());
         assert_eq!(accounts::close_sessions_of(&mut tx, ada).await.unwrap(), 1);
+        assert!(accounts::session(&mut tx, "e", at(0)).await.unwrap().is_some(), "another person's session stays");
     }
 }
 
