@@ -1,6 +1,7 @@
 //! The command line. Every setting can also stand in the environment or in the file that `--config` names.
 
 use clap::{Args, Parser, Subcommand};
+use domain::ApiKeyId;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -107,6 +108,23 @@ pub enum Admin {
         user: String,
         #[arg(long, default_value = "command line")]
         name: String,
+    },
+    /// List a user's API keys, newest first, revoked ones too. The keys themselves are kept nowhere.
+    ListKeys {
+        #[command(flatten)]
+        common: Common,
+        #[arg(long)]
+        user: String,
+    },
+    /// Revoke an API key at once.
+    RevokeKey {
+        #[command(flatten)]
+        common: Common,
+        #[arg(long)]
+        user: String,
+        /// As `list-keys` shows it; not the key itself.
+        #[arg(long)]
+        id: ApiKeyId,
     },
     /// Give a user a new password, read from standard input.
     SetPassword {

@@ -24,6 +24,21 @@ pub async fn run(admin: Admin) -> Result<ExitCode> {
             let (_, key) = accounts::create_key(&engine, user.id, &name).await?;
             say!("{}", key.expose())?;
         }
+        Admin::ListKeys { common, user } => {
+            let engine = open(&common).await?;
+            let user = accounts::find(&engine, &user).await?;
+            for key in accounts::keys(&engine, user.id).await? {
+                let state = if key.is_active { "active" } else { "revoked" };
+                let used = key.last_used_at.map_or("never used".to_string(), |at| format!("used {at:.0}"));
+                say!("{}  {state:<7}  made {:.0}  {used:<25}  {}", key.id, key.created_at, key.name)?;
+            }
+        }
+        Admin::RevokeKey { common, user, id } => {
+            let engine = open(&common).await?;
+            let user = accounts::find(&engine, &user).await?;
+            accounts::revoke_key(&engine, user.id, id).await?;
+            say!("key {id} of `{}` is revoked", user.username)?;
+        }
         Admin::SetPassword { common, user } => {
             let engine = open(&common).await?;
             let password = read_password(&user)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -174,10 +174,13 @@ impl House {
 
     /// An `admin` command beside the server; what it printed.
     pub fn admin(&self, words: &[&str]) -> String {
-        let output =
-            self.command().arg("admin").args(words).arg("--data-dir").arg(&self.data).stdin(Stdio::null()).output().expect("admin runs");
+        let output = self.try_admin(words);
         assert!(output.status.success(), "admin {words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_string()
+    }
+
+    pub fn try_admin(&self, words: &[&str]) -> Output {
+        self.command().arg("admin").args(words).arg("--data-dir").arg(&self.data).stdin(Stdio::null()).output().expect("admin runs")
     }
 
     pub fn pid(&self) -> u32 {

@@ -31,6 +31,30 @@ fn what_the_server_writes_is_for_its_user_alone() {
     }
 }
 
+#[test]
+fn a_key_is_found_and_revoked_from_the_command_line() {
+    let house = House::cold(&script(json!([]), "Nothing."));
+    let leaked = house.admin(&["create-key", "--user", "admin", "--name", "nightly job"]);
+    let me = || house.send("GET", "/api/auth/me/", &[("X-Api-Key", &leaked)], None);
+    assert_eq!(me().status, 200);
+    let listed = || house.admin(&["list-keys", "--user", "admin"]);
+    let line = listed().lines().find(|line| line.ends_with("nightly job")).expect("the key is listed").to_string();
+    assert!(line.contains(" active ") && line.contains(" used 2"), "{line}");
+    assert!(!listed().contains(&leaked), "no key is ever shown again");
+
+    let id = line.split_whitespace().next().expect("an id");
+    stranger(&house);
+    let others = house.try_admin(&["revoke-key", "--user", "stranger", "--id", id]);
+    assert!(!others.status.success(), "the key is not the stranger's");
+    assert!(!house.try_admin(&["revoke-key", "--user", "admin", "--id", &leaked]).status.success(), "a key is no id");
+    assert_eq!(me().status, 200);
+
+    house.admin(&["revoke-key", "--user", "admin", "--id", id]);
+    problem(&me(), 401);
+    assert_eq!(house.get("/api/auth/me/").status, 200, "the other key goes on");
+    assert!(listed().lines().any(|line| line.starts_with(id) && line.contains(" revoked ")), "{}", listed());
+}
+
 /// A second person with a workspace and a key of their own.
 struct Stranger {
     cookies: String,
