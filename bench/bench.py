@@ -162,7 +162,7 @@ def proven(binary, data_dir):
     out = subprocess.run([binary, "demo", "--once", "--listen", "127.0.0.1:0", "--data-dir", data_dir], capture_output=True, text=True, timeout=900, env=env)
     lines = out.stdout.splitlines()
     at = lambda words: next((float(l.split()[0]) for l in lines if words in l), None)
-    crash, layer, agent, end = at("crashing the example"), at("set up in"), at("reproduce"), at("proven: http")
+    crash, layer, agent, end = at("crashing the example"), at("set up in"), at("reproduce"), at("review it: http")
     if out.returncode != 0 or None in (crash, agent, end):
         row("crash to proven merge request", "failed", "", "<= 20", False)
         print(out.stdout[-2000:], out.stderr[-2000:])

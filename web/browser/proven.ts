@@ -19,7 +19,7 @@ export async function proven({ page, url }: Stage): Promise<void> {
       .getByRole("region", { name: "Proof" })
       .getByText("Proven", { exact: true })
       .waitFor({ timeout: RUN_MS });
-    await page.getByRole("region", { name: "Proof" }).getByText("5 of 5 rules hold").waitFor();
+    await page.getByRole("region", { name: "Proof" }).getByText("6 of 6 rules hold").waitFor();
     await page.getByText("5 of 5 wrong versions are caught").first().waitFor();
     await look(page, "run-proven");
     for (const tab of ["diff", "log", "files"]) {
@@ -41,7 +41,7 @@ export async function proven({ page, url }: Stage): Promise<void> {
   });
   await check("the run survives a reload", async () => {
     await page.reload();
-    await page.getByText("5 of 5 rules hold").first().waitFor();
+    await page.getByText("6 of 6 rules hold").first().waitFor();
   });
   await check("a finished run can begin again from a step, which the button names", async () => {
     await page.getByRole("button", { name: "Rerun from Patch" }).waitFor();
@@ -72,7 +72,7 @@ export async function proven({ page, url }: Stage): Promise<void> {
     await look(page, "runs");
     await page.keyboard.press("j");
     await page.keyboard.press("Enter");
-    await page.getByText("5 of 5 rules hold").first().waitFor();
+    await page.getByText("6 of 6 rules hold").first().waitFor();
     await page.keyboard.press("?");
     await page.getByRole("dialog").getByText("Go to inbox").waitFor();
     await look(page, "keys");

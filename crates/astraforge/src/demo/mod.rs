@@ -172,7 +172,7 @@ async fn finish(server: &Server, view: &View, request: RequestId) -> Result<()> 
     ensure!(run.status == RunStatus::Completed, "run {} {}: {}", run.number, run.status.word(), run.error);
     ensure!(run.verdict == Some(Verdict::Proven), "run {} ended {}", run.number, run.verdict.map_or("without a verdict", |v| v.word()));
     let merge_request = merge_request.context("a proven run has a merge request")?;
-    view.say(&view.bold(&format!("proven: {}/merge-requests/{}", server.url, merge_request.id)));
+    view.say(&view.bold(&format!("review it: {}/merge-requests/{}", server.url, merge_request.id)));
     match &server.first_password {
         Some(password) => view.say(&format!("sign in as `admin` with the password `{password}`")),
         None => view.say("sign in as `admin` with the password you have from the first start"),

@@ -3,7 +3,7 @@
 use super::drive::{Flow, Work};
 use super::prepare;
 use crate::proof::{self, ProofConfig, ProofContext, ProofEvent, ProofInput, Side};
-use domain::evidence::{Proof, Rule, RuleState, Verdict};
+use domain::evidence::{Proof, RuleState, Verdict};
 use domain::git::{Commit, Signature};
 use domain::{Error, Result, limits};
 use serde_json::json;
@@ -152,8 +152,9 @@ fn keep(work: &mut Work, proof: &Proof) {
 fn in_words(proof: &Proof) -> String {
     match proof.verdict {
         Verdict::Proven => {
-            let holding = proof.rules.iter().filter(|r| r.state == RuleState::Holds && r.rule != Rule::Guardrails).count();
-            format!("proven, {holding} of 5 rules hold")
+            let holding = proof.rules.iter().filter(|r| r.state == RuleState::Holds).count();
+            let judged = proof.rules.iter().filter(|r| r.state != RuleState::NotApplicable).count();
+            format!("proven, {holding} of {judged} rules hold")
         }
         Verdict::NotApplicable => format!("not applicable: {}", proof.reason),
         Verdict::Unproven => match proof.rules.iter().find(|r| r.state == RuleState::Broken) {

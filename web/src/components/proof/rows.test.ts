@@ -66,5 +66,5 @@ test("the broken rule comes first and rules that do not apply are not counted", 
     { rule: "strength", state: "not_applicable", detail: null },
   ];
   expect(orderedRules(rules).map((rule) => rule.rule)[0]).toBe("green");
-  expect(standing(rules)).toBe("1 of 4 rules hold");
+  expect(standing(rules)).toBe("1 of 5 rules hold");
 });

@@ -3,8 +3,15 @@
 import type { Outcome, ProofTest, Rule, RuleName, TestResult, Verdict } from "../../api/types";
 import type { State } from "../state-icon";
 
-/** The rules every proof has. `guardrails` stands after them: it says what a patch may be, not whether it works. */
-export const RULES: RuleName[] = ["red", "green", "no_regression", "strength", "nothing_up_its_sleeve"];
+/** The rules every proof has. `guardrails` stands last: it says what a patch may be, not whether it works. */
+export const RULES: RuleName[] = [
+  "red",
+  "green",
+  "no_regression",
+  "strength",
+  "nothing_up_its_sleeve",
+  "guardrails",
+];
 
 const PROMISES: Record<RuleName, string> = {
   guardrails: "only files that a patch may carry",
@@ -151,11 +158,9 @@ export function condensed(dotsOfCell: Dot[]): { dot: Dot; count: number }[] {
   return out;
 }
 
-/** `3 of 5 rules hold`: the five rules of a proof, less those that do not apply. Guardrails are not one of them. */
+/** `3 of 6 rules hold`: the rules of a proof, less those that do not apply. */
 export function standing(rules: Rule[]): string {
-  const all = orderedRules(rules).filter(
-    (rule) => RULES.includes(rule.rule) && rule.state !== "not_applicable",
-  );
+  const all = orderedRules(rules).filter((rule) => rule.state !== "not_applicable");
   return `${all.filter((rule) => rule.state === "holds").length} of ${all.length} rules hold`;
 }
 
