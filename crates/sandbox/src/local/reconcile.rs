@@ -1,20 +1,28 @@
 //! What a server that died left behind: found by its owner's record, and removed.
+//!
+//! A group is made after its folder and goes before it, so one without a folder here is of another data dir: all servers
+//! of a host keep their groups in one place.
 
 use super::Shared;
 use super::life::Owner;
 use crate::sweep::remove_tree;
 
-/// Returns how many sandboxes were removed. Those of servers that live, ours among them, are left alone.
+/// Returns how many sandboxes of this data dir were removed. Those of servers that live, ours among them, are left alone.
 pub fn reconcile(shared: &Shared) -> usize {
-    let mut found = std::collections::BTreeSet::new();
+    let mut others = 0;
     for name in shared.cgroups.names() {
         if Owner::of_group(&name).is_some_and(|owner| !owner.is_alive()) {
             shared.cgroups.existing(&name).remove();
-            found.insert(name.split('.').next().unwrap_or_default().to_string());
+            let sandbox = name.split('.').next().unwrap_or_default();
+            others += usize::from(!shared.data_dir.join("sandboxes").join(sandbox).exists());
         }
     }
+    if others > 0 {
+        tracing::info!(groups = others, "removed control groups that killed servers of other data dirs left behind");
+    }
+    let mut found = 0;
     let living: std::collections::BTreeSet<String> = shared.living().keys().map(ToString::to_string).collect();
-    let Ok(entries) = std::fs::read_dir(shared.data_dir.join("sandboxes")) else { return found.len() };
+    let Ok(entries) = std::fs::read_dir(shared.data_dir.join("sandboxes")) else { return found };
     for entry in entries.flatten() {
         let folder = entry.path();
         let owner = Owner::read(&folder);
@@ -31,11 +39,9 @@ pub fn reconcile(shared: &Shared) -> usize {
             let _ = std::fs::remove_dir(group);
         }
         match remove_tree(&folder) {
-            Ok(()) => {
-                found.insert(entry.file_name().to_string_lossy().into_owned());
-            }
+            Ok(()) => found += 1,
             Err(error) => tracing::warn!(folder = %folder.display(), %error, "an orphaned sandbox could not be removed"),
         }
     }
-    found.len()
+    found
 }

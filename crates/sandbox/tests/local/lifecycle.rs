@@ -108,10 +108,11 @@ async fn a_killed_server_leaves_no_process_and_the_next_one_removes_the_rest() {
         assert!(Instant::now() < deadline, "processes outlive their server");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // Other servers of this host may have died too.
-    assert!(local.reconcile().await.unwrap() >= 1);
+    let elsewhere = ground();
+    assert_eq!(elsewhere.local.reconcile().await.unwrap(), 0, "a server of another data dir has lost nothing");
+    assert!(groups_of(&id).is_empty(), "but it clears away the group of the dead one");
+    assert_eq!(local.reconcile().await.unwrap(), 1);
     assert_eq!(folders(dir.path()), 0);
-    assert!(groups_of(&id).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
