@@ -175,6 +175,11 @@ async fn javascript_styles() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn javascript_more() {
+    with_packages("All runners of JavaScript, again", "javascript_more").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rust() {
     let _turn = TURN.lock().await;
     check(suite("Rust", &["rust", "rust_styles", "rust_examples"], |_| Some(layers::rust())).await);

@@ -344,6 +344,14 @@ pub trait TestHarness: Send + Sync {
     fn replaces(&self, _path: &str, _text: &str) -> Vec<(String, u32)> {
         Vec::new()
     }
+    /// Names of functions that a test puts in the place of others, and the lines.
+    fn puts(&self, _path: &str, _text: &str) -> Vec<(String, u32)> {
+        Vec::new()
+    }
+    /// The lines of statements that make an exception and raise it.
+    fn raises(&self, _path: &str, _text: &str) -> BTreeSet<u32> {
+        BTreeSet::new()
+    }
     /// The names that a file gives to functions, classes and values.
     fn defines(&self, _path: &str, _text: &str) -> BTreeSet<String> {
         BTreeSet::new()

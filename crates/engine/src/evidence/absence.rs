@@ -3,6 +3,7 @@
 
 use super::incident::Shape;
 use super::{Saying, broken, short};
+use crate::proof::Side;
 use domain::evidence::{Rule, RuleResult};
 use domain::harness::{Link, TestResult};
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ pub fn judge(
     sides: &Sides<'_>,
     is_test: &dyn Fn(&str) -> bool,
     handles: &dyn Fn(&Link, bool) -> bool,
+    raises: &dyn Fn(&Link, Side) -> Option<bool>,
 ) -> Option<RuleResult> {
     let on_base = common_steps(shape, sides, is_test);
     let can_tell = !sides.patch.steps.is_empty();
@@ -29,7 +31,7 @@ pub fn judge(
         let step = step_of(link, is_test);
         let same = on_base.iter().any(|s| meets_the_same(s, &step)) || step.is_empty() && on_base.is_empty();
         let is_handled = || links.iter().filter(|l| l.kind == link.kind && step_of(l, is_test) == step).any(|l| handles(l, can_tell));
-        if same && !is_handled() {
+        if same && !is_handled() && !is_said_on_purpose(shape, sides, link, is_test, raises) {
             let place = link.frames.iter().rev().find(|p| shape.is_place(p)).map_or(String::new(), |p| format!(" in {}", p.file));
             return Some(
                 broken(
@@ -60,6 +62,22 @@ pub fn judge(
         );
     }
     unchecked(sides)
+}
+
+/// Where base ran into the exception and the patch throws one of the same kind on purpose, in other words: the answer
+/// that it gives. Base's own words said otherwise would still be what was reported.
+fn is_said_on_purpose(
+    shape: &Shape,
+    sides: &Sides<'_>,
+    link: &Link,
+    is_test: &dyn Fn(&str) -> bool,
+    raises: &dyn Fn(&Link, Side) -> Option<bool>,
+) -> bool {
+    let words = |l: &Link| l.message.strip_prefix(&format!("{}: ", l.kind)).unwrap_or(&l.message).to_string();
+    let on_base: Vec<&Link> = sides.base.iter().flat_map(|r| matching(shape, r, is_test)).collect();
+    raises(link, Side::Patch) == Some(true)
+        && !on_base.is_empty()
+        && on_base.iter().all(|l| raises(l, Side::Base) == Some(false) && words(l) != words(link))
 }
 
 /// Of a test whose checks all stand behind a condition that does not hold, the patch may be anything.
@@ -177,7 +195,19 @@ mod tests {
     fn code(base: &TestResult, patch: &TestResult) -> Option<String> {
         let shape = Shape { kinds: vec!["KeyError".into()], places: vec![("shop/pricing.py".into(), "rate".into())] };
         let sides = Sides { id: "tests/a.py::test_a", base: vec![base, base], patch, checked_at: &[(9, 9)] };
-        judge(&shape, &sides, &|file| file.starts_with("tests/"), &|l, _| l.caught_in.is_some()).map(|r| r.code)
+        let raises = |link: &Link, side: Side| Some(side == Side::Patch && link.message == "no rate");
+        judge(&shape, &sides, &|file| file.starts_with("tests/"), &|l, _| l.caught_in.is_some(), &raises).map(|r| r.code)
+    }
+
+    #[test]
+    fn an_answer_of_its_own_is_not_what_was_reported() {
+        let base = result(vec![link("tests/a.py:3 'GBP'", false)], &[]);
+        let steps = ["tests/a.py:3", "tests/a.py:3 'GBP'", "tests/a.py:9"];
+        let says = |message: &str| Link { message: message.into(), ..link("tests/a.py:3 'GBP'", false) };
+        assert_eq!(code(&base, &result(vec![says("GBP")], &steps)).as_deref(), Some("still_happens"));
+        assert_eq!(code(&base, &result(vec![says("no rate")], &steps)), None);
+        let same = result(vec![says("KeyError: no rate")], &[]);
+        assert_eq!(code(&same, &result(vec![says("no rate")], &steps)).as_deref(), Some("still_happens"));
     }
 
     #[test]

@@ -474,7 +474,9 @@ impl Judge<'_> {
             let patch = green::find(&evidence.green.first()?.1, id)?;
             let own = declared.iter().map(|c| &c.declared).find(|d| d.names(patch));
             let checked_at = own.map_or(&[][..], |d| &d.checked_at);
-            absence::judge(shape, &absence::Sides { id, base, patch, checked_at }, &is_test, &handles)
+            absence::judge(shape, &absence::Sides { id, base, patch, checked_at }, &is_test, &handles, &|link, side| {
+                self.raises(link, side)
+            })
         })
     }
 
@@ -487,6 +489,17 @@ impl Judge<'_> {
         let around = file.new.as_deref().and_then(|new| self.harness.function_around(&file.path, new, place.line));
         let (first, last) = around.unwrap_or((0, u32::MAX));
         file.added().iter().any(|(line, _)| (first..=last).contains(line))
+    }
+
+    /// Whether an exception was made and thrown where it begins, and by the patch where the text is its own; unknown in
+    /// files that the patch leaves alone.
+    fn raises(&self, link: &Link, side: Side) -> Option<bool> {
+        let place = link.frames.last()?;
+        let file = self.files.iter().find(|f| f.is_product() && f.path == place.file)?;
+        let text = if side == Side::Patch { &file.new } else { &file.old };
+        let is_raised = self.harness.raises(&file.path, text.as_deref()?).contains(&place.line);
+        let is_added = side == Side::Base || file.added().iter().any(|(line, _)| *line == place.line);
+        Some(is_raised && is_added)
     }
 
     fn adds_handler(&self, path: &str) -> bool {

@@ -96,7 +96,8 @@ pub fn signs(harness: &dyn TestHarness, files: &[PatchFile]) -> Vec<(String, Fin
     found
 }
 
-/// Where a test that is red on base replaces what the patch adds: with the patch it then passes without it.
+/// Where a test that is red on base replaces what the patch adds, or puts it in the place of what base has: with the
+/// patch it then passes without what users call.
 pub fn replaced(harness: &dyn TestHarness, files: &[PatchFile], declared: &[Counting], red: &[String]) -> Vec<(String, Finding)> {
     let names = |path: &str, text: &Option<String>| text.as_deref().map(|t| harness.defines(path, t)).unwrap_or_default();
     let product = || files.iter().filter(|f| f.is_product());
@@ -111,14 +112,13 @@ pub fn replaced(harness: &dyn TestHarness, files: &[PatchFile], declared: &[Coun
         };
         let others = declared.iter().filter(|test| test.file == file.path && !is_red(test));
         let others: Vec<_> = others.filter_map(|test| harness.function_around(&file.path, text, test.declared.line)).collect();
-        let replaced = harness
-            .replaces(&file.path, text)
-            .into_iter()
-            .filter(|(name, line)| added.contains(name) && !others.iter().any(|(first, last)| (first..=last).contains(&line)));
-        found
-            .extend(replaced.map(|(name, line)| {
-                (file.path.clone(), Finding { line, what: format!("replaces `{name}`, which the patch itself adds") })
-            }));
+        let is_meant =
+            |(name, line): &(String, u32)| added.contains(name) && !others.iter().any(|(first, last)| (first..=last).contains(&line));
+        let replaced = harness.replaces(&file.path, text).into_iter().filter(is_meant);
+        let replaced = replaced.map(|(name, line)| (line, format!("replaces `{name}`, which the patch itself adds")));
+        let put = harness.puts(&file.path, text).into_iter().filter(is_meant);
+        let put = put.map(|(name, line)| (line, format!("puts `{name}`, which the patch itself adds, in the place of what others call")));
+        found.extend(replaced.chain(put).map(|(line, what)| (file.path.clone(), Finding { line, what })));
     }
     found
 }

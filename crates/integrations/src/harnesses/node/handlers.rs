@@ -1,8 +1,9 @@
 //! What an added handler or default does with an exception: nothing at all, or something that a test can pin.
 
 use super::mutants::{FUNCTIONS, parse};
-use crate::syntax::{Source, above, added_lines, below, line, named, next_number, replace, touches};
+use crate::syntax::{Source, above, added_lines, below, last_line, line, named, next_number, replace, touches};
 use domain::harness::{Finding, Mutant, MutantKind};
+use std::collections::BTreeSet;
 use tree_sitter::Node;
 
 pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<Mutant>) {
@@ -136,6 +137,15 @@ fn drops_failures(source: &Source<'_>, call: Node<'_>) -> bool {
         _ => false,
     };
     !below(around).iter().any(asks)
+}
+
+/// The lines of statements that make an exception and throw it.
+pub fn raises(path: &str, text: &str) -> BTreeSet<u32> {
+    let Some(source) = parse(path, text) else { return BTreeSet::new() };
+    let makes = |n: &Node<'_>| {
+        n.kind() == "throw_statement" && named(*n).first().is_some_and(|e| matches!(e.kind(), "new_expression" | "call_expression"))
+    };
+    source.nodes().into_iter().filter(makes).flat_map(|n| line(n)..=last_line(n)).collect()
 }
 
 /// Whether the patch adds something to a file that keeps an exception from going on: a `catch` that ends by throwing

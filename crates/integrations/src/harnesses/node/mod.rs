@@ -112,6 +112,12 @@ impl TestHarness for Node {
     fn replaces(&self, path: &str, text: &str) -> Vec<(String, u32)> {
         replaced::replaces(path, text)
     }
+    fn puts(&self, path: &str, text: &str) -> Vec<(String, u32)> {
+        replaced::puts(path, text)
+    }
+    fn raises(&self, path: &str, text: &str) -> BTreeSet<u32> {
+        handlers::raises(path, text)
+    }
     fn defines(&self, path: &str, text: &str) -> BTreeSet<String> {
         replaced::defines(path, text)
     }

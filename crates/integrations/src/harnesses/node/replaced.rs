@@ -10,6 +10,8 @@ use tree_sitter::Node;
 const BY_NAME: &[&str] = &["spyOn", "stub", "fake", "replace", "method", "getter", "setter", "defineProperty", "replaceProperty"];
 /// Those that take a whole module and what to have instead: `vi.mock('./b', () => ({ c: … }))`.
 const WHOLE: &[&str] = &["mock", "doMock", "unstable_mockModule", "module"];
+/// Those that say what a function does instead.
+const DOING: &[&str] = &["mockImplementation", "mockImplementationOnce", "callsFake"];
 const DEFINITIONS: &[&str] = &[
     "function_declaration",
     "generator_function_declaration",
@@ -52,6 +54,63 @@ fn replaced(source: &Source<'_>, node: Node<'_>) -> Vec<String> {
     }
 }
 
+/// Names of functions that a test puts in the place of others, and the lines: `spyOn(a, 'b').mockImplementation(a.c)`,
+/// `a.b = a.c ?? a.b`.
+pub fn puts(path: &str, text: &str) -> Vec<(String, u32)> {
+    let Some(source) = parse(path, text) else { return Vec::new() };
+    let mut found = Vec::new();
+    for node in source.nodes() {
+        let field = |name: &str| node.child_by_field_name(name);
+        let given = match node.kind() {
+            "call_expression" => {
+                let function = field("function").map(|f| source.of(f)).unwrap_or_default();
+                let word = function.rsplit('.').next().unwrap_or_default();
+                let arguments = field("arguments").map(named).unwrap_or_default();
+                if DOING.contains(&word) && function.contains('.') {
+                    arguments
+                } else if BY_NAME.contains(&word) && arguments.iter().any(|a| a.kind() == "string") {
+                    arguments.into_iter().skip_while(|a| a.kind() != "string").skip(1).collect()
+                } else {
+                    Vec::new()
+                }
+            }
+            "assignment_expression" if field("left").is_some_and(|l| l.kind() == "member_expression") => {
+                field("right").into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        found.extend(given.into_iter().flat_map(|g| one_of(&source, g)).map(|name| (name, line(node))));
+    }
+    found
+}
+
+/// The functions that an expression may be. A name in capitals is a value's.
+fn one_of(source: &Source<'_>, node: Node<'_>) -> Vec<String> {
+    let field = |name: &str| node.child_by_field_name(name);
+    match node.kind() {
+        "identifier" | "property_identifier" => {
+            let name = source.of(node);
+            if name.chars().any(char::is_lowercase) { vec![name.to_string()] } else { Vec::new() }
+        }
+        "member_expression" => field("property").map(|p| one_of(source, p)).unwrap_or_default(),
+        "subscript_expression" => {
+            let name = field("index").filter(|i| i.kind() == "string").map(|i| source.of(i).trim_matches(['"', '\'']).to_string());
+            name.into_iter().collect()
+        }
+        "parenthesized_expression" | "as_expression" | "non_null_expression" => {
+            named(node).first().map(|inner| one_of(source, *inner)).unwrap_or_default()
+        }
+        "binary_expression" => ["left", "right"].iter().filter_map(|f| field(f)).flat_map(|n| one_of(source, n)).collect(),
+        "ternary_expression" => ["consequence", "alternative"].iter().filter_map(|f| field(f)).flat_map(|n| one_of(source, n)).collect(),
+        "call_expression" => {
+            let function = field("function").filter(|f| f.kind() == "member_expression");
+            let bound = function.filter(|f| f.child_by_field_name("property").is_some_and(|p| source.of(p) == "bind"));
+            bound.and_then(|f| f.child_by_field_name("object")).map(|o| one_of(source, o)).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn key(source: &Source<'_>, node: Node<'_>) -> Option<String> {
     let name = match node.kind() {
         "pair" => node.child_by_field_name("key")?,
@@ -80,6 +139,21 @@ mod tests {
         let text = "it('a', () => {\n  jest.spyOn(hub, 'emit');\n  hub.isSafe = () => true;\n  cart.currency = 'GBP';\n});\nvi.mock('./rota', () => ({ onDuty: () => 1 }));\n";
         let names: Vec<(String, u32)> = replaces("a.test.js", text);
         assert_eq!(names, [("emit".to_string(), 2), ("isSafe".to_string(), 3), ("onDuty".to_string(), 6)]);
+    }
+
+    #[test]
+    fn what_a_test_puts_in_the_place_of_another_is_known_by_name() {
+        let names = |text: &str| puts("a.test.js", text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(
+            names("jest.spyOn(rates, 'load').mockImplementation(Rates.prototype.loadOrNull ?? rates.load);\n"),
+            ["loadOrNull", "load"]
+        );
+        assert_eq!(names("t.mock.method(hub, 'emit', (hub.emitSafely || hub.emit).bind(hub));\n"), ["emitSafely", "emit"]);
+        assert_eq!(names("hub.emit = hub['tell'];\n"), ["tell"]);
+        assert!(
+            names("spyOn(a, 'b').mockImplementation(() => c());\nspyOn(a, 'b').mockRejectedValue(new Unknown());\na.b = LIMIT;\n")
+                .is_empty()
+        );
     }
 
     #[test]

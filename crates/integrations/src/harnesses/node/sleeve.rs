@@ -111,6 +111,10 @@ const SHARED: &[&str] = &[
     "Boolean",
 ];
 
+/// What only the functions have that tests put in the place of others; `mock` may be anything else's.
+const DOUBLES: &[&str] =
+    &["_isMockFunction", "isSinonProxy", "getMockName", "getMockImplementation", "mockImplementation", "mockReturnValue", "mockClear"];
+
 /// Runners ask a value that has this whether it is equal, instead of comparing it.
 const ANSWERS: &str = "asymmetricMatch";
 
@@ -192,6 +196,9 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
                     note("looks at the call stack", "");
                 }
                 if asks(property) && imports.iter().any(|(local, _)| local == source.of(root(node))) {
+                    note("asks whether it is being tested", property);
+                }
+                if DOUBLES.contains(&property) || property == "mock" && is_called(source, object) {
                     note("asks whether it is being tested", property);
                 }
                 if property == "isTTY" {
@@ -284,6 +291,12 @@ fn signs(source: &Source<'_>) -> Vec<Sign> {
         }
     }
     signs
+}
+
+/// Whether the file calls what is spelt like this.
+fn is_called(source: &Source<'_>, callee: &str) -> bool {
+    let is_it = |n: &Node<'_>| n.child_by_field_name("function").is_some_and(|f| source.of(f) == callee);
+    source.nodes().iter().any(|n| n.kind() == "call_expression" && is_it(n))
 }
 
 /// The module that an import or a `require` names; an error when the name is computed.
@@ -503,6 +516,8 @@ mod tests {
             "const s = new Error()['stack'];\n",
             "require('assert').equal = () => {};\n",
             "if (import.meta.env.MODE === 'test') run();\n",
+            "const f = (ask) => (ask.mock ? 0 : ask());\n",
+            "const f = (ask) => (ask._isMockFunction ? 0 : 1);\n",
             "import { isTest } from './env';\nfunction f() { return isTest ? 1 : 2; }\n",
             "const config = require('./config');\nconst f = () => config.inTestMode && 1;\n",
             "const n = arguments.length;\n",

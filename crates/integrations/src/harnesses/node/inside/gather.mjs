@@ -2,6 +2,8 @@
 
 const SEEN_MAX = 40;
 const STEPS_MAX = 2000;
+/** Stands at the end of every file, and does nothing of the project's. */
+const CANARY = /(^|> |::)af[0-9a-f]+ (holds|breaks)$/;
 const RANK = { passed: 0, skipped: 1, failed: 2 };
 
 /** Tests of one name are one test, which went as the worst of them. */
@@ -17,15 +19,18 @@ export function worst(tests) {
 }
 
 /** Exceptions on their way belong to the test that ran when they passed; to all where nobody said which.
- *  What a test's own tests do, it does itself. */
+ *  What a test's own tests do, it does itself. One that comes from no line of a test, while only a canary runs, is
+ *  late: it belongs to every test that has begun. */
 function attach(told) {
   const tests = told.filter((line) => line.test).map((line) => ({ ...line.test, seen: [], steps: [] }));
   const isTold = told.some((line) => line.at);
-  let at;
+  const begun = [];
   for (const line of told) {
-    if (line.at) at = line.at;
+    if (line.at) begun.push(line.at);
     if (!line.seen && !line.step) continue;
-    const isIts = ({ id }) => !isTold || id === at || id.endsWith(` > ${at}`) || id.endsWith(`::${at}`);
+    const isLate = line.seen && !line.seen.step && CANARY.test(begun.at(-1));
+    const from = isLate ? begun : begun.slice(-1);
+    const isIts = ({ id }) => !isTold || from.some((at) => id === at || id.endsWith(` > ${at}`) || id.endsWith(`::${at}`));
     const ids = tests.filter(isIts).map(({ id }) => id);
     for (const test of tests) {
       if (!ids.some((id) => id === test.id || id.startsWith(`${test.id} > `))) continue;
