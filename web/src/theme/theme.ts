@@ -12,7 +12,6 @@ import {
   type InputBase,
   type MantineColorsTuple,
   type MantineThemeComponent,
-  type Menu,
   type Modal,
   type NativeSelect,
   type PasswordInput,
@@ -131,18 +130,6 @@ export const theme = createTheme({
     }),
     Switch: extend<typeof Switch>({ defaultProps: { size: "sm", color: "ink" } }),
     SegmentedControl: extend<typeof SegmentedControl>({ defaultProps: { size: "xs" } }),
-    Menu: extend<typeof Menu>({
-      defaultProps: { position: "bottom-end", transitionProps: { duration: 80 }, withinPortal: true },
-      styles: {
-        dropdown: {
-          borderColor: "var(--line-strong)",
-          background: "var(--surface)",
-          maxHeight: "80dvh",
-          overflowY: "auto",
-        },
-        label: { color: "var(--muted)", fontSize: "var(--text-meta)" },
-      },
-    }),
     Modal: extend<typeof Modal>({
       defaultProps: { centered: true, transitionProps: { duration: 80, transition: "fade" } },
       styles: {

@@ -4,7 +4,7 @@ import { FailureLine } from "../../components/note";
 import css from "./override-modal.module.css";
 import type { MergeRequestActs } from "./use-merge-request";
 
-export function OverrideModal({ acts, onClose }: { acts: MergeRequestActs; onClose: () => void }) {
+export default function OverrideModal({ acts, onClose }: { acts: MergeRequestActs; onClose: () => void }) {
   const [reason, setReason] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();
