@@ -31,7 +31,7 @@ interface Props {
   plain?: boolean;
 }
 
-export function DiffView({ files, review, plain = false }: Props) {
+export default function DiffView({ files, review, plain = false }: Props) {
   const narrow = useNarrow();
   const [mode, setMode] = useState<DiffMode>("unified");
   const [current, setCurrent] = useState(files[0]?.path ?? "");

@@ -3,7 +3,7 @@
 import { Button, Textarea } from "@mantine/core";
 import { type FormEvent, useMemo, useState } from "react";
 import type { Comment, MergeRequest, Side } from "../../api/types";
-import { DiffView } from "../../components/diff/diff-view";
+import { Diff } from "../../components/diff/diff";
 import { parseDiff } from "../../components/diff/parse";
 import { plural } from "../../components/format";
 import { breakable } from "../../components/inline";
@@ -42,7 +42,7 @@ export function ReviewedDiff({ mr, acts, canSend }: Props & { canSend: boolean }
   return (
     <>
       {canSend && <SendBar mr={mr} acts={acts} />}
-      <DiffView
+      <Diff
         files={files}
         review={{
           reviewed: mr.reviewed,

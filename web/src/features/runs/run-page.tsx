@@ -12,7 +12,7 @@ import { useNarrow, useWide } from "../../app/media";
 import { useWorkspaceOf } from "../../app/workspace";
 import { Terminal } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
-import { DiffView } from "../../components/diff/diff-view";
+import { Diff } from "../../components/diff/diff";
 import { type DiffFile, parseDiff, totals } from "../../components/diff/parse";
 import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { Follow } from "../../components/follow";
@@ -203,7 +203,7 @@ function Pane({
         </>
       );
     case "diff":
-      return <DiffView files={files} plain />;
+      return <Diff files={files} plain />;
     case "files":
       return <FilesPane files={files} />;
     case "log":
