@@ -9,7 +9,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { isProblem } from "../api/problem";
-import { keys, meQuery, queryClient } from "../api/queries";
+import { incidentQuery, keys, meQuery, mergeRequestQuery, queryClient, runQuery } from "../api/queries";
 import { EmptyNote, ErrorNote } from "../components/note";
 import { Page } from "../components/page";
 import { Shell } from "./shell";
@@ -28,7 +28,8 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: "shell",
   component: Shell,
-  beforeLoad: async ({ location }) => {
+  // Beside the page's own code and data, not before them.
+  loader: async ({ location }) => {
     try {
       await queryClient.ensureQueryData(meQuery);
     } catch (error) {
@@ -54,6 +55,7 @@ const incidents = createRoute({
 const incident = createRoute({
   getParentRoute: () => shell,
   path: "/incidents/$id",
+  loader: ({ params }) => void queryClient.prefetchQuery(incidentQuery(params.id)),
   component: lazyRouteComponent(() => import("../features/incidents/incident-page")),
 });
 
@@ -67,6 +69,7 @@ const runs = createRoute({
 const run = createRoute({
   getParentRoute: () => shell,
   path: "/runs/$id",
+  loader: ({ params }) => void queryClient.prefetchQuery(runQuery(params.id)),
   validateSearch: tabSearch,
   component: lazyRouteComponent(() => import("../features/runs/run-page")),
 });
@@ -80,6 +83,7 @@ const mergeRequests = createRoute({
 const mergeRequest = createRoute({
   getParentRoute: () => shell,
   path: "/merge-requests/$id",
+  loader: ({ params }) => void queryClient.prefetchQuery(mergeRequestQuery(params.id)),
   validateSearch: tabSearch,
   component: lazyRouteComponent(() => import("../features/merge-requests/merge-request-page")),
 });

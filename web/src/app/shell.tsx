@@ -1,12 +1,13 @@
 // The frame around every page of a signed-in person: side bar or bottom bar, keyboard, palette, and who is asking.
 
-import { Menu, useMantineColorScheme } from "@mantine/core";
+import { useMantineColorScheme } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { api, ask } from "../api/client";
 import { inboxQuery, keys, meQuery } from "../api/queries";
 import { Glyph, Mark } from "../components/glyph";
+import { Menu, MenuItem, MenuLabel, MenuLine } from "../components/menu";
 import { ErrorNote } from "../components/note";
 import { pressKey, useCommands } from "./commands";
 import { MAIN, type NavEntry, SETTINGS } from "./nav";
@@ -214,17 +215,20 @@ function NeedsYou({ className }: { className: string | undefined }) {
 function WorkspaceMenu({ onFound }: { onFound: () => void }) {
   const { name } = useWorkspace();
   return (
-    <Menu position="bottom-start" width="target">
-      <Menu.Target>
-        <button type="button" className={css.workspace} aria-label={`Workspace ${name}`}>
+    <Menu
+      className={css.workspace}
+      label={`Workspace ${name}`}
+      align="start"
+      fit
+      face={
+        <>
           <Mark />
           <span className={css.workspaceName}>{name}</span>
           <Glyph name="updown" />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <WorkspaceItems onFound={onFound} />
-      </Menu.Dropdown>
+        </>
+      }
+    >
+      <WorkspaceItems onFound={onFound} />
     </Menu>
   );
 }
@@ -235,17 +239,17 @@ function WorkspaceItems({ onFound }: { onFound: () => void }) {
   return (
     <>
       {user.workspaces.map((each) => (
-        <Menu.Item
+        <MenuItem
           key={each.uid}
           onClick={() => enter(each.uid)}
-          rightSection={each.uid === uid ? <Glyph name="check" /> : null}
+          right={each.uid === uid ? <Glyph name="check" /> : null}
         >
           {each.name}
-        </Menu.Item>
+        </MenuItem>
       ))}
-      <Menu.Item onClick={onFound} leftSection={<Glyph name="plus" />}>
+      <MenuItem onClick={onFound} left={<Glyph name="plus" />}>
         New workspace
-      </Menu.Item>
+      </MenuItem>
     </>
   );
 }
@@ -254,18 +258,11 @@ function PersonMenu({ name }: { name: string }) {
   const navigate = useNavigate();
   const signOut = useSignOut();
   return (
-    <Menu position="top-start">
-      <Menu.Target>
-        <button type="button" className={css.personButton}>
-          {name}
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <SchemeItems />
-        <Menu.Divider />
-        <Menu.Item onClick={() => void navigate({ to: "/account" })}>Account</Menu.Item>
-        <Menu.Item onClick={() => void signOut()}>Sign out</Menu.Item>
-      </Menu.Dropdown>
+    <Menu className={css.personButton} face={name} above align="start">
+      <SchemeItems />
+      <MenuLine />
+      <MenuItem onClick={() => void navigate({ to: "/account" })}>Account</MenuItem>
+      <MenuItem onClick={() => void signOut()}>Sign out</MenuItem>
     </Menu>
   );
 }
@@ -273,13 +270,13 @@ function PersonMenu({ name }: { name: string }) {
 function SchemeItems() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   return SCHEMES.map(([value, label]) => (
-    <Menu.Item
+    <MenuItem
       key={value}
       onClick={() => setColorScheme(value)}
-      rightSection={colorScheme === value ? <Glyph name="check" /> : null}
+      right={colorScheme === value ? <Glyph name="check" /> : null}
     >
       {label}
-    </Menu.Item>
+    </MenuItem>
   ));
 }
 
@@ -324,33 +321,35 @@ function MoreMenu({
   const signOut = useSignOut();
   const { user } = useWorkspace();
   return (
-    <Menu position="top-end" width={220}>
-      <Menu.Target>
-        <button type="button" className={css.bottomEntry} data-status={active ? "active" : undefined}>
+    <Menu
+      className={css.bottomEntry}
+      active={active}
+      above
+      face={
+        <>
           <Glyph name="more" size={20} />
           More
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {entries.map((entry) => (
-          <Menu.Item
-            key={entry.to}
-            leftSection={<Glyph name={entry.glyph} />}
-            onClick={() => void navigate({ to: entry.to })}
-          >
-            {entry.label}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Label>Workspaces</Menu.Label>
-        <WorkspaceItems onFound={onFound} />
-        <Menu.Divider />
-        <Menu.Label>Colours</Menu.Label>
-        <SchemeItems />
-        <Menu.Divider />
-        <Menu.Item onClick={() => void navigate({ to: "/account" })}>Account</Menu.Item>
-        <Menu.Item onClick={() => void signOut()}>Sign out {user.username}</Menu.Item>
-      </Menu.Dropdown>
+        </>
+      }
+    >
+      {entries.map((entry) => (
+        <MenuItem
+          key={entry.to}
+          left={<Glyph name={entry.glyph} />}
+          onClick={() => void navigate({ to: entry.to })}
+        >
+          {entry.label}
+        </MenuItem>
+      ))}
+      <MenuLine />
+      <MenuLabel>Workspaces</MenuLabel>
+      <WorkspaceItems onFound={onFound} />
+      <MenuLine />
+      <MenuLabel>Colours</MenuLabel>
+      <SchemeItems />
+      <MenuLine />
+      <MenuItem onClick={() => void navigate({ to: "/account" })}>Account</MenuItem>
+      <MenuItem onClick={() => void signOut()}>Sign out {user.username}</MenuItem>
     </Menu>
   );
 }

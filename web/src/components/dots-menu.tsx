@@ -1,18 +1,13 @@
-import { Menu } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import css from "./dots-menu.module.css";
 import { Glyph } from "./glyph";
+import { Menu, MenuItem } from "./menu";
 
 /** What else can be done with the thing on the page. */
 export function DotsMenu({ children }: { children: ReactNode }) {
   return (
-    <Menu>
-      <Menu.Target>
-        <button type="button" className={css.dots} aria-label="More actions">
-          <Glyph name="dots" />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown>{children}</Menu.Dropdown>
+    <Menu face={<Glyph name="dots" />} className={css.dots} label="More actions">
+      {children}
     </Menu>
   );
 }
@@ -31,16 +26,16 @@ export function ConfirmItem({
 }) {
   const [asking, setAsking] = useState(false);
   return (
-    <Menu.Item
+    <MenuItem
       disabled={disabled}
-      closeMenuOnClick={asking}
-      color={asking ? "red" : undefined}
+      stays={!asking}
+      danger={asking}
       onClick={() => {
         if (asking) onConfirm();
         setAsking(!asking);
       }}
     >
       {asking ? sure : label}
-    </Menu.Item>
+    </MenuItem>
   );
 }

@@ -1,26 +1,25 @@
 // The one Mantine theme. It points Mantine's variables at the tokens, so a colour or size is only ever written in
-// `tokens.css`.
+// `tokens.css`. Components are named by their types alone: `Modal.extend` would load the modal with every page.
 
 import {
-  ActionIcon,
-  Button,
-  Checkbox,
+  type ActionIcon,
+  type Button,
+  type Checkbox,
   type CSSVariablesResolver,
   createTheme,
-  Drawer,
-  Input,
-  InputBase,
+  type Drawer,
+  type Input,
+  type InputBase,
   type MantineColorsTuple,
-  Menu,
-  Modal,
-  NativeSelect,
-  PasswordInput,
-  SegmentedControl,
-  Skeleton,
-  Switch,
-  Textarea,
-  TextInput,
-  Tooltip,
+  type MantineThemeComponent,
+  type Modal,
+  type NativeSelect,
+  type PasswordInput,
+  type SegmentedControl,
+  type Skeleton,
+  type Switch,
+  type Textarea,
+  type TextInput,
   type VariantColorsResolver,
 } from "@mantine/core";
 
@@ -51,6 +50,15 @@ const variantColorResolver: VariantColorsResolver = ({ variant }) => {
   };
 };
 
+type Extendable = { extend: (input: never) => MantineThemeComponent };
+
+/** What the component's own `extend` does, which is to check the type. */
+function extend<Component extends Extendable>(
+  input: Parameters<Component["extend"]>[0],
+): MantineThemeComponent {
+  return input;
+}
+
 const field = { defaultProps: { size: "sm" } };
 
 export const theme = createTheme({
@@ -73,7 +81,7 @@ export const theme = createTheme({
   respectReducedMotion: true,
   variantColorResolver,
   components: {
-    Button: Button.extend({
+    Button: extend<typeof Button>({
       defaultProps: { variant: "default" },
       vars: (_theme, props) => {
         const small = props.size === "xs";
@@ -87,11 +95,11 @@ export const theme = createTheme({
       },
       styles: { label: { fontWeight: "var(--medium)" } },
     }),
-    ActionIcon: ActionIcon.extend({
+    ActionIcon: extend<typeof ActionIcon>({
       defaultProps: { variant: "subtle" },
       vars: () => ({ root: { "--ai-size": "var(--control-small)" } }),
     }),
-    Input: Input.extend({
+    Input: extend<typeof Input>({
       ...field,
       vars: () => ({
         wrapper: {
@@ -105,34 +113,24 @@ export const theme = createTheme({
         },
       }),
     }),
-    InputBase: InputBase.extend(field),
-    TextInput: TextInput.extend(field),
-    PasswordInput: PasswordInput.extend(field),
-    Textarea: Textarea.extend(field),
-    NativeSelect: NativeSelect.extend(field),
-    InputWrapper: Input.Wrapper.extend({
+    InputBase: extend<typeof InputBase>(field),
+    TextInput: extend<typeof TextInput>(field),
+    PasswordInput: extend<typeof PasswordInput>(field),
+    Textarea: extend<typeof Textarea>(field),
+    NativeSelect: extend<typeof NativeSelect>(field),
+    InputWrapper: extend<typeof Input.Wrapper>({
       styles: {
         label: { fontSize: "var(--text-small)", fontWeight: "var(--medium)", marginBottom: "var(--space-1)" },
         description: { fontSize: "var(--text-meta)", color: "var(--muted)" },
         error: { fontSize: "var(--text-meta)" },
       },
     }),
-    Checkbox: Checkbox.extend({ defaultProps: { size: "xs", color: "ink", iconColor: "var(--surface)" } }),
-    Switch: Switch.extend({ defaultProps: { size: "sm", color: "ink" } }),
-    SegmentedControl: SegmentedControl.extend({ defaultProps: { size: "xs" } }),
-    Menu: Menu.extend({
-      defaultProps: { position: "bottom-end", transitionProps: { duration: 80 }, withinPortal: true },
-      styles: {
-        dropdown: {
-          borderColor: "var(--line-strong)",
-          background: "var(--surface)",
-          maxHeight: "80dvh",
-          overflowY: "auto",
-        },
-        label: { color: "var(--muted)", fontSize: "var(--text-meta)" },
-      },
+    Checkbox: extend<typeof Checkbox>({
+      defaultProps: { size: "xs", color: "ink", iconColor: "var(--surface)" },
     }),
-    Modal: Modal.extend({
+    Switch: extend<typeof Switch>({ defaultProps: { size: "sm", color: "ink" } }),
+    SegmentedControl: extend<typeof SegmentedControl>({ defaultProps: { size: "xs" } }),
+    Modal: extend<typeof Modal>({
       defaultProps: { centered: true, transitionProps: { duration: 80, transition: "fade" } },
       styles: {
         title: { fontWeight: "var(--bold)", fontSize: "var(--text-step)" },
@@ -141,7 +139,7 @@ export const theme = createTheme({
         overlay: { background: "var(--veil)" },
       },
     }),
-    Drawer: Drawer.extend({
+    Drawer: extend<typeof Drawer>({
       defaultProps: { position: "right", size: "460px", transitionProps: { duration: 100 } },
       styles: {
         title: { fontWeight: "var(--bold)", fontSize: "var(--text-step)" },
@@ -150,11 +148,7 @@ export const theme = createTheme({
         overlay: { background: "var(--veil)" },
       },
     }),
-    Skeleton: Skeleton.extend({ defaultProps: { radius: "xs" } }),
-    Tooltip: Tooltip.extend({
-      defaultProps: { withArrow: false, openDelay: 300, color: "ink" },
-      styles: { tooltip: { color: "var(--surface)", fontSize: "var(--text-meta)" } },
-    }),
+    Skeleton: extend<typeof Skeleton>({ defaultProps: { radius: "xs" } }),
   },
 });
 

@@ -1,8 +1,16 @@
-import { Modal } from "@mantine/core";
+import { Modal } from "../../theme/layers";
 import { Terminal, toLines } from "../code/terminal";
 
 /** What one repeat of one test printed. */
-export function LogModal({ log, title, onClose }: { log: string; title: string; onClose: () => void }) {
+export default function LogModal({
+  log,
+  title,
+  onClose,
+}: {
+  log: string;
+  title: string;
+  onClose: () => void;
+}) {
   return (
     <Modal opened onClose={onClose} title={title} size="xl" closeButtonProps={{ "aria-label": "Close" }}>
       <Terminal lines={toLines(log)} label={title} />

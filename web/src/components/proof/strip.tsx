@@ -1,7 +1,7 @@
 // The proof strip: a row per test that counts, on base and on the patch, the rules as sentences, and who says so.
 // One component for the run, the incident and the merge request.
 
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import type { Mutant, ProofTest, Rule, Verdict } from "../../api/types";
 import { CopyButton, CopyLine } from "../copy-button";
 import { shortCommit, shortDigest } from "../format";
@@ -9,7 +9,6 @@ import { Glyph } from "../glyph";
 import { breakable, Inline } from "../inline";
 import { StateIcon, StateWord } from "../state-icon";
 import { ruleState, verdictSaid } from "../states";
-import { LogModal } from "./log-modal";
 import { Mutants } from "./mutants";
 import {
   condensed,
@@ -23,6 +22,8 @@ import {
   summaryRow,
 } from "./rows";
 import css from "./strip.module.css";
+
+const LogModal = lazy(() => import("./log-modal"));
 
 export interface Proof {
   tests: ProofTest[];
@@ -77,7 +78,7 @@ export function ProofStrip({
       ))}
       {!brief && <Rules rules={proof.rules} mutants={proof.mutants} mend={mend} />}
       {!brief && <Signature proof={proof} bundleName={bundleName} />}
-      {log && <LogModal {...log} onClose={() => setLog(null)} />}
+      <Suspense fallback={null}>{log && <LogModal {...log} onClose={() => setLog(null)} />}</Suspense>
     </section>
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { age, ago, clock, duration, secondsBefore, span, toMs } from "./format";
+import { age, ago, clock, duration, secondsBefore, span, timeOfDay, toMs } from "./format";
 
 const NOW = Date.parse("2026-11-23T02:52:16Z");
 const at = (seconds: number) => new Date(NOW - seconds * 1_000).toISOString();
@@ -26,6 +26,12 @@ test("clocks and durations", () => {
   expect([840, 1_900, 85_000].map(duration)).toEqual(["840 ms", "1.9 s", "01:25"]);
   expect(span(at(41), null, NOW)).toBe("00:41");
   expect(span(null, null, NOW)).toBeNull();
+});
+
+test("the time of day has two digits everywhere, in the reader's zone", () => {
+  expect(timeOfDay("2026-11-23T03:04:05")).toBe("03:04:05");
+  expect(timeOfDay("2026-11-23T23:00:00")).toBe("23:00:00");
+  expect(timeOfDay("never")).toBe("");
 });
 
 test("both forms of timestamps the server sends are read", () => {

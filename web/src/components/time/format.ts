@@ -31,7 +31,6 @@ export function clock(ms: number): string {
   const total = Math.max(0, Math.floor(ms / SECOND));
   const hours = Math.floor(total / 3_600);
   const minutes = Math.floor((total % 3_600) / 60);
-  const two = (value: number) => String(value).padStart(2, "0");
   const tail = `${two(minutes)}:${two(total % 60)}`;
   return hours > 0 ? `${hours}:${tail}` : tail;
 }
@@ -59,7 +58,8 @@ export function exact(at: string): string {
 export function timeOfDay(at: string): string {
   const ms = toMs(at);
   if (ms === null) return "";
-  return new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const time = new Date(ms);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":");
 }
 
 /** `02:38` of the last day, `21 Nov` before it. */
@@ -75,4 +75,8 @@ export function secondsBefore(at: string | null, crash: string): string {
   if (from === null || to === null) return "";
   const seconds = (from - to) / SECOND;
   return Math.abs(seconds) >= 100 ? `${seconds.toFixed(0)} s` : `${seconds.toFixed(3)} s`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
 }

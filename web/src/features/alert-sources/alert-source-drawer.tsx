@@ -1,6 +1,6 @@
 // One alert source: its address to copy, a snippet per language, a test event, the last event, and its settings.
 
-import { Button, Drawer, NativeSelect, NumberInput, PasswordInput, Switch, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
@@ -16,6 +16,8 @@ import { FailureLine } from "../../components/note";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
+import { NativeSelect, NumberInput, PasswordInput, Switch, TextInput } from "../../theme/fields";
+import { Drawer } from "../../theme/layers";
 import { ExecutorField } from "../runs/executor-field";
 import { address, curl, isWhole, KINDS, kindLabel, SNIPPETS, STEPS } from "./snippets";
 

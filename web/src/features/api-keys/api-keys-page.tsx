@@ -1,6 +1,6 @@
 // API keys: one line each. A new key is shown once.
 
-import { Button, Drawer, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, ask } from "../../api/client";
@@ -14,6 +14,8 @@ import { FailureLine } from "../../components/note";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
+import { TextInput } from "../../theme/fields";
+import { Drawer } from "../../theme/layers";
 
 export default function ApiKeysPage() {
   const all = useQuery(apiKeysQuery);

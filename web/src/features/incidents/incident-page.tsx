@@ -1,6 +1,6 @@
 // An incident: the four answers, the stack trace as a map, the run that is on it, and everything the alert carried.
 
-import { Button, Menu, Skeleton } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
@@ -14,6 +14,7 @@ import { type DiffFile, parseDiff } from "../../components/diff/parse";
 import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { plural } from "../../components/format";
 import { Inline, Sentence } from "../../components/inline";
+import { MenuItem } from "../../components/menu";
 import { ErrorNote, FailureLine } from "../../components/note";
 import { Facts, Page, PageHead } from "../../components/page";
 import { ProofStrip } from "../../components/proof/strip";
@@ -109,7 +110,7 @@ function LoadedIncident({ incident }: { incident: IncidentDetail }) {
       phoneActions={
         !isOver && (
           <DotsMenu>
-            <Menu.Item onClick={() => acts.resolve.mutate()}>Resolve</Menu.Item>
+            <MenuItem onClick={() => acts.resolve.mutate()}>Resolve</MenuItem>
             {incident.state !== "ignored" && (
               <ConfirmItem
                 label="Ignore"

@@ -1,8 +1,8 @@
 // A merge request: what broke, why, what changed; the proof; the diff. One primary act.
 
-import { Button, Menu, Skeleton } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { MergeRequest } from "../../api/types";
 import { useNarrow } from "../../app/media";
 import { useWorkspaceOf } from "../../app/workspace";
@@ -12,6 +12,7 @@ import { plural } from "../../components/format";
 import { Glyph } from "../../components/glyph";
 import { breakable, Inline } from "../../components/inline";
 import { Markdown } from "../../components/markdown";
+import { MenuItem, MenuLink } from "../../components/menu";
 import { ErrorNote, FailureLine } from "../../components/note";
 import { Facts, Page, PageHead } from "../../components/page";
 import { orderedRules, ruleName, ruleSentence } from "../../components/proof/rows";
@@ -21,9 +22,10 @@ import { mergeRequestSaid } from "../../components/states";
 import { panelProps, Tabs } from "../../components/tabs";
 import { Ago } from "../../components/time/now";
 import css from "./merge-request-page.module.css";
-import { OverrideModal } from "./override-modal";
 import { CommentList, ReviewedDiff } from "./reviewed-diff";
 import { type MergeRequestActs, useMergeRequest } from "./use-merge-request";
+
+const OverrideModal = lazy(() => import("./override-modal"));
 
 const PARENT = { label: "Merge requests", to: "/merge-requests" } as const;
 
@@ -86,7 +88,9 @@ function LoadedMergeRequest({ mr, acts }: Props) {
           <ReviewedDiff mr={mr} acts={acts} canSend={!isUnproven(mr)} />
         </>
       )}
-      {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
+      <Suspense fallback={null}>
+        {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
+      </Suspense>
     </Page>
   );
 }
@@ -298,7 +302,9 @@ function TopActions({ mr, acts }: Props) {
       </span>
       <MergeButton mr={mr} acts={acts} />
       <MoreMenu mr={mr} acts={acts} onOverride={() => setOverriding(true)} />
-      {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
+      <Suspense fallback={null}>
+        {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
+      </Suspense>
     </>
   );
 }
@@ -345,17 +351,13 @@ function MoreMenu({ mr, acts, onOverride }: Props & { onOverride: () => void }) 
   return (
     <DotsMenu>
       {mr.evidence_url && (
-        <Menu.Item component="a" href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
+        <MenuLink href={mr.evidence_url} download={`merge-request-${mr.number}.dsse.json`}>
           Download the evidence
-        </Menu.Item>
+        </MenuLink>
       )}
-      {isElsewhere(mr.ref) && (
-        <Menu.Item component="a" href={mr.ref ?? undefined} target="_blank" rel="noreferrer">
-          Open on the forge
-        </Menu.Item>
-      )}
+      {isElsewhere(mr.ref) && <MenuLink href={mr.ref ?? ""}>Open on the forge</MenuLink>}
       {isOpen(mr) && mr.verdict !== "proven" && !mr.override && (
-        <Menu.Item onClick={onOverride}>Override with a reason…</Menu.Item>
+        <MenuItem onClick={onOverride}>Override with a reason…</MenuItem>
       )}
       {isOpen(mr) && (
         <ConfirmItem

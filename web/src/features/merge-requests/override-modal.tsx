@@ -1,10 +1,12 @@
-import { Button, Modal, Textarea } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { FailureLine } from "../../components/note";
+import { Textarea } from "../../theme/fields";
+import { Modal } from "../../theme/layers";
 import css from "./override-modal.module.css";
 import type { MergeRequestActs } from "./use-merge-request";
 
-export function OverrideModal({ acts, onClose }: { acts: MergeRequestActs; onClose: () => void }) {
+export default function OverrideModal({ acts, onClose }: { acts: MergeRequestActs; onClose: () => void }) {
   const [reason, setReason] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();

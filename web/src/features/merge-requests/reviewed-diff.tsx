@@ -1,13 +1,14 @@
 // The diff with reviewed marks, and the comments that are gathered here and sent to the agent together.
 
-import { Button, Textarea } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { type FormEvent, useMemo, useState } from "react";
 import type { Comment, MergeRequest, Side } from "../../api/types";
-import { DiffView } from "../../components/diff/diff-view";
+import { Diff } from "../../components/diff/diff";
 import { parseDiff } from "../../components/diff/parse";
 import { plural } from "../../components/format";
 import { breakable } from "../../components/inline";
 import { Ago } from "../../components/time/now";
+import { Textarea } from "../../theme/fields";
 import css from "./reviewed-diff.module.css";
 import type { MergeRequestActs } from "./use-merge-request";
 
@@ -42,7 +43,7 @@ export function ReviewedDiff({ mr, acts, canSend }: Props & { canSend: boolean }
   return (
     <>
       {canSend && <SendBar mr={mr} acts={acts} />}
-      <DiffView
+      <Diff
         files={files}
         review={{
           reviewed: mr.reviewed,

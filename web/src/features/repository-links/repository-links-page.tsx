@@ -1,6 +1,6 @@
 // Connected repositories: one line each, made in a side drawer.
 
-import { Button, Drawer, NativeSelect, PasswordInput, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
@@ -17,6 +17,8 @@ import { FailureLine } from "../../components/note";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
+import { NativeSelect, PasswordInput, TextInput } from "../../theme/fields";
+import { Drawer } from "../../theme/layers";
 
 const PROVIDERS: { value: RepositoryProvider; label: string }[] = [
   { value: "local", label: "On this machine" },

@@ -1,6 +1,6 @@
 // The run: steps, the work, and the proof with the facts. Three columns where there is room, tabs where there is not.
 
-import { Button, Menu, Skeleton } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
@@ -12,13 +12,14 @@ import { useNarrow, useWide } from "../../app/media";
 import { useWorkspaceOf } from "../../app/workspace";
 import { Terminal } from "../../components/code/terminal";
 import { Counts } from "../../components/diff/counts";
-import { DiffView } from "../../components/diff/diff-view";
+import { Diff } from "../../components/diff/diff";
 import { type DiffFile, parseDiff, totals } from "../../components/diff/parse";
 import { ConfirmItem, DotsMenu } from "../../components/dots-menu";
 import { Follow } from "../../components/follow";
 import { grouped } from "../../components/format";
 import { Glyph } from "../../components/glyph";
 import { breakable, Inline } from "../../components/inline";
+import { MenuItem, MenuLink } from "../../components/menu";
 import { ErrorNote, FailureLine } from "../../components/note";
 import { Page, PageHead } from "../../components/page";
 import { ProofStrip } from "../../components/proof/strip";
@@ -204,7 +205,7 @@ function Pane({
         </>
       );
     case "diff":
-      return <DiffView files={files} plain />;
+      return <Diff files={files} plain />;
     case "files":
       return <FilesPane files={files} />;
     case "log":
@@ -442,12 +443,12 @@ function MoreMenu({
 }) {
   return (
     <DotsMenu>
-      {phone && moving && <Menu.Item onClick={() => acts.cancel.mutate()}>Cancel run</Menu.Item>}
-      {canRerun && <Menu.Item onClick={() => acts.retry.mutate(null)}>Rerun from the start</Menu.Item>}
+      {phone && moving && <MenuItem onClick={() => acts.cancel.mutate()}>Cancel run</MenuItem>}
+      {canRerun && <MenuItem onClick={() => acts.retry.mutate(null)}>Rerun from the start</MenuItem>}
       {run.evidence_url && (
-        <Menu.Item component="a" href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
+        <MenuLink href={run.evidence_url} download={`run-${run.number}.dsse.json`}>
           Download the evidence
-        </Menu.Item>
+        </MenuLink>
       )}
       <ConfirmItem
         label="Delete run"

@@ -1,6 +1,6 @@
 // The workspace itself: what it is called, what it used this month, and who is in it.
 
-import { Button, Drawer, NativeSelect, NumberInput, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
@@ -15,6 +15,8 @@ import { RemoveButton, TablePage } from "../../components/listed";
 import { FailureLine } from "../../components/note";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
+import { NativeSelect, NumberInput, TextInput } from "../../theme/fields";
+import { Drawer } from "../../theme/layers";
 import { Fact } from "../runs/facts";
 import css from "./workspace-page.module.css";
 
