@@ -271,6 +271,8 @@ pub enum MutantKind {
     Forced { at: (usize, usize), side: usize },
     /// A check of a counting test that expects something else.
     Check,
+    /// A counting test without what it alone gives to the patch.
+    Given,
     /// A piece of an added handler or default.
     Handler,
     /// A hunk of the patch taken back.
@@ -279,6 +281,14 @@ pub enum MutantKind {
     Emptied,
     /// A changed comparison or number.
     Turned,
+}
+
+/// A product file of a patch.
+#[derive(Clone, Copy, Debug)]
+pub struct Patched<'a> {
+    pub path: &'a str,
+    pub old: Option<&'a str>,
+    pub new: &'a str,
 }
 
 /// A line of added product code that a proof can't live with.
@@ -325,6 +335,10 @@ pub trait TestHarness: Send + Sync {
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding>;
     /// Checks of these tests (as declared) that compare with a literal, expecting another one each.
     fn blunted(&self, _path: &str, _text: &str, _tests: &[String]) -> Vec<Mutant> {
+        Vec::new()
+    }
+    /// A test file without the arguments that these lines alone give to the patch.
+    fn ungiven(&self, _path: &str, _text: &str, _tests: &[(u32, u32)], _patch: &[Patched<'_>]) -> Vec<Mutant> {
         Vec::new()
     }
     /// First and last line of the innermost function around a line.

@@ -24,6 +24,8 @@ pub struct Evidence {
     pub forced: Vec<Tried>,
     /// Checks of the counting tests that expect something else.
     pub checks: Vec<Tried>,
+    /// The counting tests without what they alone give to the patch.
+    pub given: Vec<Tried>,
     /// Changes that the time budget left untried.
     pub untried: usize,
 }
@@ -67,6 +69,12 @@ fn result(e: &Evidence) -> RuleResult {
         )
         .at(&tried.mutant.file, tried.mutant.line)
         .mend("Compare what the code gives by values that can't be equal to everything.");
+    }
+    if let Some(tried) = e.given.iter().find(|t| t.as_on_base) {
+        let Mutant { file, line, description, .. } = &tried.mutant;
+        return broken(rule, "one_sided", format!("without {description}, at line {line} of `{file}`, everything is as on base"))
+            .at(file, *line)
+            .mend("Mend what happens to the callers that there are; the test must call as they do.");
     }
     if let Some(tried) = one_sided(&e.forced) {
         let Mutant { file, line, description, .. } = &tried.mutant;

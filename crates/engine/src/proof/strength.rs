@@ -7,7 +7,7 @@ use crate::evidence::incident::Shape;
 use crate::evidence::strength::{Evidence, Tried};
 use crate::evidence::{PatchFile, green, red, regression};
 use domain::evidence::Outcome;
-use domain::harness::{Ended, FileClass, Mutant, MutantKind, Place, TestHarness, TestResult, Variant, VariantReport};
+use domain::harness::{Ended, FileClass, Mutant, MutantKind, Patched, Place, TestHarness, TestResult, Variant, VariantReport};
 use domain::{Result, limits};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +20,7 @@ const HANDLERS_MAX: usize = 30;
 /// Each condition is two of them.
 const FORCED_MAX: usize = 24;
 const CHECKS_MAX: usize = 8;
+const GIVEN_MAX: usize = 6;
 /// Variants that a sandbox takes before the clock is looked at again.
 const STRETCH: usize = 24;
 
@@ -85,7 +86,13 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
         mutants.truncate(max);
         (mutants, left)
     };
-    let parts_of_patch = [cut(checks(parts), CHECKS_MAX), cut(handlers, HANDLERS_MAX), cut(forced, FORCED_MAX), cut(wrong, WRONG_MAX)];
+    let parts_of_patch = [
+        cut(checks(parts), CHECKS_MAX),
+        cut(given(parts), GIVEN_MAX),
+        cut(handlers, HANDLERS_MAX),
+        cut(forced, FORCED_MAX),
+        cut(wrong, WRONG_MAX),
+    ];
     evidence.untried += parts_of_patch.iter().map(|(_, left)| left).sum::<usize>();
     let changes = parts_of_patch.into_iter().flat_map(|(mutants, _)| mutants).collect();
     let hushes = hushes(parts, &red.frames).await?;
@@ -100,6 +107,7 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
             MutantKind::Handler => &mut evidence.handlers,
             MutantKind::Forced { .. } => &mut evidence.forced,
             MutantKind::Check => &mut evidence.checks,
+            MutantKind::Given => &mut evidence.given,
             _ => &mut evidence.wrong,
         };
         list.push(tried);
@@ -119,6 +127,23 @@ fn checks(parts: &Parts<'_>) -> Vec<Mutant> {
     }
     found.retain(|m| steps.contains(format!("{}:{}", m.file, m.line).as_str()));
     found
+}
+
+/// The counting tests without what they alone give to the patch.
+fn given(parts: &Parts<'_>) -> Vec<Mutant> {
+    // What was asked for without an incident may be just that: something more to give.
+    if parts.recurs.shape.is_none() {
+        return Vec::new();
+    }
+    let product = parts.files.iter().filter(|f| f.is_product());
+    let patch: Vec<Patched<'_>> =
+        product.filter_map(|f| Some(Patched { path: &f.path, old: f.old.as_deref(), new: f.new.as_deref()? })).collect();
+    let of = |file: &PatchFile| {
+        let tests = parts.counting.iter().filter(|c| c.file == file.path);
+        let tests: Vec<(u32, u32)> = tests.map(|c| (c.declared.line, c.declared.last_line)).collect();
+        file.new.as_deref().map(|text| parts.harness.ungiven(&file.path, text, &tests, &patch)).unwrap_or_default()
+    };
+    parts.files.iter().filter(|f| f.is_test()).flat_map(of).collect()
 }
 
 async fn hushes(parts: &Parts<'_>, frames: &[Place]) -> Result<Vec<Mutant>> {
@@ -196,7 +221,7 @@ async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration
 /// A forced condition matters only where its other side is as on base; a changed check is no other test's business.
 fn matters(tried: &[Tried], mutant: &Mutant) -> bool {
     match mutant.kind {
-        MutantKind::Check => false,
+        MutantKind::Check | MutantKind::Given => false,
         MutantKind::Forced { .. } => tried.iter().any(|t| t.as_on_base && t.mutant.is_other_side_of(mutant)),
         _ => true,
     }

@@ -1,6 +1,7 @@
 //! JavaScript and TypeScript: node:test, jest, vitest and mocha, whichever the project's `package.json` names.
 
 mod files;
+mod given;
 mod handlers;
 mod mutants;
 mod packages;
@@ -108,6 +109,9 @@ impl TestHarness for Node {
     }
     fn sleeve(&self, path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
         sleeve::findings(path, old, new)
+    }
+    fn ungiven(&self, path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_>]) -> Vec<Mutant> {
+        given::ungiven(path, text, tests, patch)
     }
     fn replaces(&self, path: &str, text: &str) -> Vec<(String, u32)> {
         replaced::replaces(path, text)

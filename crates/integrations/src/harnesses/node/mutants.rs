@@ -123,7 +123,7 @@ fn swallowing(source: &Source<'_>, function: Node<'_>, value: &str) -> Option<St
     Some(replace(source.text, body.byte_range(), &text))
 }
 
-fn name(source: &Source<'_>, function: Node<'_>) -> String {
+pub fn name(source: &Source<'_>, function: Node<'_>) -> String {
     let own = function.child_by_field_name("name");
     let given = function
         .parent()
