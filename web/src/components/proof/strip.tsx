@@ -214,10 +214,7 @@ function Rules({ rules, mutants, mend }: { rules: Rule[]; mutants: Mutant[]; men
       <ul className={css.rules}>
         {orderedRules(rules).map((rule) => (
           <li key={rule.rule} className={css.rule} data-state={rule.state}>
-            <StateIcon
-              state={rule.rule === "guardrails" && rule.state === "holds" ? "done" : ruleState(rule.state)}
-              label={rule.state.replaceAll("_", " ")}
-            />
+            <StateIcon state={ruleState(rule.state)} label={rule.state.replaceAll("_", " ")} />
             <div className={css.sentence}>
               {rule.state === "broken" && !mend ? (
                 `${ruleName(rule.rule)} does not hold`
