@@ -16,6 +16,7 @@ use domain::harness::Layer;
 use proof_suites::ground::{Cases, Ground};
 use proof_suites::layers;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -42,7 +43,7 @@ impl Score {
     fn report(&mut self, language: &str) {
         self.honest_ms.sort_unstable();
         let median = self.honest_ms.get(self.honest_ms.len() / 2).copied().unwrap_or_default();
-        println!(
+        say(&format!(
             "{language}: {} of {} bad patches called proven ({} by gaps that are known); {} of {} honest patches refused; {} refused under another name; an honest proof takes {median} ms (median)",
             self.bad_passed.len() + self.open,
             self.bad,
@@ -50,11 +51,16 @@ impl Score {
             self.honest_refused.len(),
             self.honest,
             self.other_code.len()
-        );
+        ));
         if self.left > 0 {
-            println!("{language}: {} more cases in `make soak`", self.left);
+            say(&format!("{language}: {} more cases in `make soak`", self.left));
         }
     }
+}
+
+/// For whoever runs the tests, also where they pass: the test framework keeps what `println!` says to itself then.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The cases of a file below `proof_cases`.
@@ -137,7 +143,7 @@ async fn with_packages(label: &str, file: &str) {
     let names: BTreeSet<&str> = run.filter_map(|c| c.layer.as_deref().or(projects[&c.project].layer.as_deref())).collect();
     for name in names {
         if let Err(why) = layers::fetch(name) {
-            println!("SKIPPED {label}: {why}, and the runner is not here");
+            say(&format!("SKIPPED {label}: {why}, and the runner is not here"));
             return;
         }
     }
