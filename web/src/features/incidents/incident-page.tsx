@@ -157,7 +157,8 @@ function LoadedIncident({ incident }: { incident: IncidentDetail }) {
           </div>
           <aside className={css.right} aria-label="Run and request">
             {runPart}
-            {request}
+            {/* What stands below the run waits for it, and does not jump. */}
+            {(!incident.run || !run.isPending) && request}
           </aside>
         </div>
       )}
