@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use domain::account::User;
 use domain::evidence::Verdict;
-use domain::run::RunStatus;
+use domain::run::{Run, RunStatus};
 use domain::{IncidentId, RequestId, Timestamp};
 use engine::sources::NewSource;
 use engine::{Engine, accounts, events, incidents, repositories, sources};
@@ -75,6 +75,9 @@ async fn walk(server: &Server, view: &View, executor: &str) -> Result<()> {
         bail!("the incident started no run: {}", found.incident.no_run_reason);
     };
     view.say(&format!("incident {}: {}", found.short_id, found.incident.title));
+    if newest_run(engine, request).await?.created_at < before {
+        view.say("this crash was known before: what follows is the run that it has already; another --data-dir starts anew");
+    }
     follow(engine, view, request).await?;
     finish(server, view, request).await
 }
@@ -163,10 +166,15 @@ async fn follow(engine: &Engine, view: &View, request: RequestId) -> Result<()> 
     tokio::time::timeout(RUN_TIME, ended).await.context("the run did not end in time")
 }
 
+async fn newest_run(engine: &Engine, request: RequestId) -> Result<Run> {
+    let mut tx = engine.store.read().await?;
+    store::runs::by_request(&mut tx, request).await?.into_iter().next().context("the request has a run")
+}
+
 async fn finish(server: &Server, view: &View, request: RequestId) -> Result<()> {
     let engine = &server.running.engine;
+    let run = newest_run(engine, request).await?;
     let mut tx = engine.store.read().await?;
-    let run = store::runs::by_request(&mut tx, request).await?.into_iter().next().context("the request has a run")?;
     let merge_request = store::merge_requests::by_request(&mut tx, request).await?;
     drop(tx);
     ensure!(run.status == RunStatus::Completed, "run {} {}: {}", run.number, run.status.word(), run.error);
