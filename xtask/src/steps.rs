@@ -174,7 +174,7 @@ pub fn build_web() -> Result<()> {
 /// Whether everything that the web app is made of is older than its last build.
 fn is_built(web: &Path) -> bool {
     let built = web.join("dist/.vite/manifest.json").metadata().and_then(|m| m.modified());
-    let sources = ["src", "index.html", "public", "package-lock.json", "vite.config.ts", "tsconfig.json"];
+    let sources = ["src", "index.html", "public", "build", "package-lock.json", "vite.config.ts", "tsconfig.json"];
     built.is_ok_and(|built| sources.iter().all(|source| newest(&web.join(source)).is_none_or(|changed| changed < built)))
 }
 

@@ -1,4 +1,4 @@
-import { Modal } from "../theme/layers";
+import { Modal } from "@mantine/core";
 import { allCommands } from "./commands";
 import css from "./help.module.css";
 import { MOD } from "./platform";

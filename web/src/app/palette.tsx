@@ -1,12 +1,12 @@
 // ⌘K: pages, and the incidents, runs and merge requests that are already known, by any part of their name.
 
+import { Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { incidentsQuery, mergeRequestsQuery, runsQuery } from "../api/queries";
 import { Glyph, type GlyphName } from "../components/glyph";
 import { Inline } from "../components/inline";
-import { Modal } from "../theme/layers";
 import { allCommands } from "./commands";
 import { MAIN, SETTINGS } from "./nav";
 import css from "./palette.module.css";

@@ -2,7 +2,7 @@
 
 import { Button } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import { ConfirmButton } from "./confirm-button";
 import { ListSkeleton } from "./list";
 import { EmptyNote, ErrorNote, FailureLine } from "./note";
@@ -47,7 +47,7 @@ interface TablePageProps<Item> extends Omit<ListedProps<Item>, "children"> {
   keyOf: (item: Item) => string | number;
   /** Above the table. */
   lead?: ReactNode;
-  /** Drawers and dialogs. */
+  /** Drawers and dialogs, each a file of its own that is loaded when first asked for. */
   children?: ReactNode;
 }
 
@@ -97,9 +97,16 @@ export function TablePage<Item>({
           </div>
         )}
       </Listed>
-      {children}
+      <Suspense fallback={null}>{children}</Suspense>
     </Page>
   );
+}
+
+/** Nothing until it is first asked for. From then on it stays, so that closing it loses nothing that was typed. */
+export function OnceAsked({ asked, children }: { asked: boolean; children: ReactNode }) {
+  const [wasAsked, remember] = useState(asked);
+  if (asked && !wasAsked) remember(true);
+  return asked || wasAsked ? children : null;
 }
 
 /** Takes one thing away: asks once more, and says why where it can't. */

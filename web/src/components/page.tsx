@@ -3,6 +3,7 @@
 
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
+import { pageStands } from "../app/arrival";
 import { openPalette } from "../app/palette-door";
 import { MOD } from "../app/platform";
 import { Connection } from "./connection";
@@ -42,6 +43,9 @@ export function Page({
   useEffect(() => {
     document.title = title === "" ? "AstraForge" : `${title} · AstraForge`;
   }, [title]);
+  useEffect(() => {
+    if (!bare) pageStands();
+  }, [bare]);
   return (
     <main id="main" className={css.page} tabIndex={-1}>
       <header className={css.top}>

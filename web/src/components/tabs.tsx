@@ -18,8 +18,17 @@ interface Props<Id extends string> {
 
 export function Tabs<Id extends string>({ label, tabs, value, onChange }: Props<Id>) {
   const list = useRef<HTMLDivElement>(null);
+  const shown = useRef(tabs[0]?.id);
   useEffect(() => {
-    list.current?.querySelector(`#${tabId(value)}`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (shown.current === value) return;
+    shown.current = value;
+    // In the next frame, so that it forces no layout of its own.
+    const frame = requestAnimationFrame(() =>
+      list.current
+        ?.querySelector(`#${tabId(value)}`)
+        ?.scrollIntoView({ block: "nearest", inline: "nearest" }),
+    );
+    return () => cancelAnimationFrame(frame);
   }, [value]);
   const move = (event: KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;

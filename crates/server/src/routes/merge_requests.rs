@@ -1,5 +1,6 @@
 //! Merge requests: what broke, the proof, the diff, and what people decide about them.
 
+use crate::layers::compression;
 use crate::problem::ProblemView;
 use crate::{AppState, Id, Json, Paging, Query, Reply, Stamp};
 use axum::extract::State;
@@ -15,13 +16,13 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(get))
+        .routes(routes!(get).layer(compression()))
         .routes(routes!(approve))
         .routes(routes!(approve_of_request))
         .routes(routes!(merge))

@@ -1,5 +1,6 @@
 //! Runs: lists, one run with everything its reader wants, its live log, its evidence, and cancel, retry, delete.
 
+use crate::layers::compression;
 use crate::{AppState, Caller, Id, Json, MaybeJson, Paging, Query, Reply, Stamp00, sse};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(get, delete))
+        .routes(routes!(get, delete).layer(compression()))
         .routes(routes!(cancel))
         .routes(routes!(retry))
         .routes(routes!(log_stream))

@@ -64,6 +64,15 @@ async fn pages_of_the_web_app_are_not_the_api() {
     let page = house.send(call("GET", "/runs/some-id").body(Body::empty()).expect("a request")).await;
     page.is(200);
     assert!(page.headers["content-type"].to_str().is_ok_and(|v| v.starts_with("text/html")));
+    // Without a built web app a page that needs no compression stands in its place.
+    let is_built = page.headers.contains_key("etag");
+    for (wanted, given) in [("gzip, br", Some("br")), ("gzip, br;q=0", Some("gzip")), ("zstd", None)].into_iter().filter(|_| is_built) {
+        let request = call("GET", "/runs/some-id").header("accept-encoding", wanted).body(Body::empty()).expect("a request");
+        let encoded = house.send(request).await;
+        assert_eq!(encoded.headers.get("content-encoding").and_then(|v| v.to_str().ok()), given, "{wanted}");
+        assert!(encoded.headers.get_all("vary").iter().any(|v| v == "accept-encoding"), "{wanted}");
+        assert_eq!(encoded.bytes == page.bytes, given.is_none(), "{wanted}");
+    }
     house.send(call("GET", "/assets/gone.js").body(Body::empty()).expect("a request")).await.is_problem(404);
 }
 

@@ -1,6 +1,7 @@
 //! What becomes of a run whose job can't go on.
 
-use crate::house::{House, Person};
+use crate::house::{House, Person, call};
+use axum::body::Body;
 use domain::{WorkerId, limits};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -61,4 +62,18 @@ async fn one_that_was_lost_less_often_is_tried_again() {
     is_taken_and_lost(&house, limits::JOB_CLAIMS_MAX - 1).await;
     let run = ends(&house, &ada).await;
     assert!(run["error"].as_str().is_some_and(|e| !e.is_empty() && !e.contains("kills the server")), "{run}");
+}
+
+#[tokio::test]
+async fn a_run_travels_compressed_but_nothing_that_strangers_can_add_to() {
+    let house = House::new().await;
+    let ada = asked(&house).await;
+    let run = house.get(&ada, "/api/runs/").await.is(200)[0]["id"].as_str().expect("an id").to_string();
+    let paths = [(format!("/api/runs/{run}/"), Some("gzip")), ("/api/incidents/".into(), None), ("/api/api-keys/".into(), None)];
+    for (path, coding) in paths {
+        let request = call("GET", &path).header("x-api-key", &ada.key).header("accept-encoding", "gzip");
+        let answer = house.send(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.headers.get("content-encoding").and_then(|v| v.to_str().ok()), coding, "{path}");
+    }
 }

@@ -1,11 +1,11 @@
 // A whole diff: files at the left with their reviewed marks, one scroll of changed files at the right. `n`/`p` go
 // from hunk to hunk, `j`/`k` from line to line, `c` comments on the line, `x` marks the file at hand.
 
+import { Checkbox, SegmentedControl } from "@mantine/core";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import type { Side } from "../../api/types";
 import { useCommands } from "../../app/commands";
 import { useNarrow } from "../../app/media";
-import { Checkbox, SegmentedControl } from "../../theme/fields";
 import { grouped, plural } from "../format";
 import { Glyph } from "../glyph";
 import { breakable } from "../inline";

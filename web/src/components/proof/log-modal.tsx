@@ -1,4 +1,4 @@
-import { Modal } from "../../theme/layers";
+import { Modal } from "@mantine/core";
 import { Terminal, toLines } from "../code/terminal";
 
 /** What one repeat of one test printed. */

@@ -29,13 +29,15 @@ export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);
 }
 
-/** `4 min ago`, with the exact time on hover. */
+/** `4 min ago`, with the exact time on hover: made only then, since a browser takes its time over dates in words. */
 export function Ago({ at, bare = false }: { at: string; bare?: boolean }) {
   const present = useNow();
   return (
     <time
       dateTime={at}
-      title={exact(at)}
+      onPointerEnter={(event) => {
+        event.currentTarget.title = exact(at);
+      }}
       style={{ whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums" }}
     >
       {bare ? age(at, present) : ago(at, present)}

@@ -1,6 +1,6 @@
 // The person who is signed in: who they are here, and their password.
 
-import { Button } from "@mantine/core";
+import { Button, PasswordInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
@@ -11,7 +11,6 @@ import { FailureLine } from "../../components/note";
 import { Page } from "../../components/page";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
-import { PasswordInput } from "../../theme/fields";
 import { Fact } from "../runs/facts";
 import css from "./account-page.module.css";
 

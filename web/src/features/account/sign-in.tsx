@@ -1,6 +1,6 @@
 // One card: sign in, or make an account. The first account of an installation is made here too.
 
-import { Button } from "@mantine/core";
+import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
@@ -9,7 +9,6 @@ import { isProblem } from "../../api/problem";
 import { authSettingsQuery, keys } from "../../api/queries";
 import { Mark } from "../../components/glyph";
 import { FailureLine } from "../../components/note";
-import { PasswordInput, TextInput } from "../../theme/fields";
 import css from "./sign-in.module.css";
 
 export default function SignInPage() {

@@ -1,19 +1,21 @@
 // Alert sources: one line each; made, read and changed in a side drawer.
 
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { lazy, type ReactNode, useState } from "react";
 import { alertSourcesQuery } from "../../api/queries";
 import type { AlertSource } from "../../api/types";
 import { useNewForm } from "../../app/new-form";
 import { useWorkspace } from "../../app/workspace";
 import { plural } from "../../components/format";
 import { breakable } from "../../components/inline";
-import { TablePage } from "../../components/listed";
+import { OnceAsked, TablePage } from "../../components/listed";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
-import { NewSourceDrawer, SourceDrawer } from "./alert-source-drawer";
 import { kindLabel } from "./snippets";
+
+const NewSource = lazy(() => import("./new-source"));
+const SourceDrawer = lazy(() => import("./source-drawer"));
 
 export default function AlertSourcesPage() {
   const { uid } = useWorkspace();
@@ -58,14 +60,16 @@ export default function AlertSourcesPage() {
         { name: "Last event", cell: lastEvent },
       ]}
     >
-      <NewSourceDrawer
-        opened={form.opened}
-        onClose={form.close}
-        onMade={(source) => {
-          form.close();
-          setOpened(source);
-        }}
-      />
+      <OnceAsked asked={form.opened}>
+        <NewSource
+          opened={form.opened}
+          onClose={form.close}
+          onMade={(source) => {
+            form.close();
+            setOpened(source);
+          }}
+        />
+      </OnceAsked>
       {opened && (
         <SourceDrawer
           key={opened.id}

@@ -7,6 +7,7 @@ import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
 import { incidentQuery, keys, runMoves, runQuery } from "../../api/queries";
 import type { IncidentDetail, RunDetail } from "../../api/types";
+import { useArrived } from "../../app/arrival";
 import { useNarrow } from "../../app/media";
 import { useWorkspaceOf } from "../../app/workspace";
 import { ConfirmButton } from "../../components/confirm-button";
@@ -41,7 +42,8 @@ export default function IncidentPage() {
     retry: 4,
     retryDelay: 700,
   });
-  if (incident.data) return <LoadedIncident key={id} incident={incident.data} />;
+  const arrived = useArrived(incident.data);
+  if (incident.data && arrived) return <LoadedIncident key={id} incident={incident.data} />;
   return (
     <Page bare title="Incident" here="Incident" parent={PARENT}>
       {incident.error ? (

@@ -4,6 +4,7 @@ import { Button, Skeleton } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { MergeRequest } from "../../api/types";
+import { useArrived } from "../../app/arrival";
 import { useNarrow } from "../../app/media";
 import { useWorkspaceOf } from "../../app/workspace";
 import { Counts } from "../../components/diff/counts";
@@ -33,7 +34,8 @@ export default function MergeRequestPage() {
   const { id } = useParams({ from: "/shell/merge-requests/$id" });
   const acts = useMergeRequest(id);
   const mr = acts.query.data;
-  if (mr) return <LoadedMergeRequest key={id} mr={mr} acts={acts} />;
+  const arrived = useArrived(mr);
+  if (mr && arrived) return <LoadedMergeRequest key={id} mr={mr} acts={acts} />;
   return (
     <Page bare title="Merge request" here="Merge request" parent={PARENT}>
       {acts.query.error ? (

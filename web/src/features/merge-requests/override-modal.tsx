@@ -1,8 +1,6 @@
-import { Button } from "@mantine/core";
+import { Button, Modal, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { FailureLine } from "../../components/note";
-import { Textarea } from "../../theme/fields";
-import { Modal } from "../../theme/layers";
 import css from "./override-modal.module.css";
 import type { MergeRequestActs } from "./use-merge-request";
 

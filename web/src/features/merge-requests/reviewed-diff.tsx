@@ -1,6 +1,6 @@
 // The diff with reviewed marks, and the comments that are gathered here and sent to the agent together.
 
-import { Button } from "@mantine/core";
+import { Button, Textarea } from "@mantine/core";
 import { type FormEvent, useMemo, useState } from "react";
 import type { Comment, MergeRequest, Side } from "../../api/types";
 import { Diff } from "../../components/diff/diff";
@@ -8,7 +8,6 @@ import { parseDiff } from "../../components/diff/parse";
 import { plural } from "../../components/format";
 import { breakable } from "../../components/inline";
 import { Ago } from "../../components/time/now";
-import { Textarea } from "../../theme/fields";
 import css from "./reviewed-diff.module.css";
 import type { MergeRequestActs } from "./use-merge-request";
 

@@ -1,6 +1,6 @@
+import { NativeSelect } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { executorsQuery } from "../../api/queries";
-import { NativeSelect } from "../../theme/fields";
 
 interface Props {
   /** Null for the installation's own choice. */

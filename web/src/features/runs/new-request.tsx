@@ -1,6 +1,6 @@
 // Asks for a change in words: a request, whose run starts at once.
 
-import { Button } from "@mantine/core";
+import { Button, Drawer, NativeSelect, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
@@ -11,8 +11,6 @@ import { useWorkspace } from "../../app/workspace";
 import { Inline } from "../../components/inline";
 import { EmptyNote, FailureLine } from "../../components/note";
 import form from "../../components/table.module.css";
-import { NativeSelect, Textarea } from "../../theme/fields";
-import { Drawer } from "../../theme/layers";
 import { ExecutorField } from "./executor-field";
 import { useModelRefusal } from "./use-model";
 

@@ -7,6 +7,7 @@ import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
 import { keys, mergeRequestQuery } from "../../api/queries";
 import type { MergeRequestStatus, RunDetail, RunEvent, StepName } from "../../api/types";
+import { useArrived } from "../../app/arrival";
 import { useCommands } from "../../app/commands";
 import { useNarrow, useWide } from "../../app/media";
 import { useWorkspaceOf } from "../../app/workspace";
@@ -47,6 +48,7 @@ const PARENT = { label: "Runs", to: "/runs" } as const;
 export default function RunPage() {
   const { id } = useParams({ from: "/shell/runs/$id" });
   const live = useRun(id);
+  const arrived = useArrived(live.run);
   if (live.error && !live.run) {
     return (
       <Page bare title="Run" here="Run" parent={PARENT}>
@@ -54,7 +56,7 @@ export default function RunPage() {
       </Page>
     );
   }
-  if (!live.run) return <RunSkeleton />;
+  if (!live.run || !arrived) return <RunSkeleton />;
   return <LoadedRun key={id} live={live} run={live.run} />;
 }
 

@@ -1,6 +1,6 @@
 // One sandbox: what it is, how long it lives, and a command to run in it.
 
-import { Button } from "@mantine/core";
+import { Button, Drawer, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, ask } from "../../api/client";
@@ -16,12 +16,16 @@ import { sandboxSaid } from "../../components/states";
 import table from "../../components/table.module.css";
 import { clock, duration } from "../../components/time/format";
 import { Ago } from "../../components/time/now";
-import { TextInput } from "../../theme/fields";
-import { Drawer } from "../../theme/layers";
 import { Fact } from "../runs/facts";
 import { limits, sandboxName } from "./session";
 
-export function SandboxDrawer({ session, onClose }: { session: SandboxSession; onClose: () => void }) {
+export default function SandboxDrawer({
+  session,
+  onClose,
+}: {
+  session: SandboxSession;
+  onClose: () => void;
+}) {
   const queries = useQueryClient();
   const refresh = () => queries.invalidateQueries({ queryKey: keys.sandboxes });
   const path = { params: { path: { id: session.id } } };

@@ -3,7 +3,7 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { lazy, useState } from "react";
 import { sandboxesQuery } from "../../api/queries";
 import { useWorkspace } from "../../app/workspace";
 import { TablePage } from "../../components/listed";
@@ -11,8 +11,9 @@ import { StateWord } from "../../components/state-icon";
 import { sandboxSaid } from "../../components/states";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
-import { SandboxDrawer } from "./sandbox-drawer";
 import { limits, sandboxName } from "./session";
+
+const SandboxDrawer = lazy(() => import("./sandbox-drawer"));
 
 export default function SandboxesPage() {
   const { uid } = useWorkspace();

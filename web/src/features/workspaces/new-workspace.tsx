@@ -1,4 +1,4 @@
-import { Button } from "@mantine/core";
+import { Button, Modal, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, ask } from "../../api/client";
@@ -6,8 +6,6 @@ import { isProblem } from "../../api/problem";
 import { keys } from "../../api/queries";
 import { FailureLine } from "../../components/note";
 import table from "../../components/table.module.css";
-import { TextInput } from "../../theme/fields";
-import { Modal } from "../../theme/layers";
 
 interface Props {
   onClose: () => void;

@@ -1,30 +1,24 @@
 // The workspace itself: what it is called, what it used this month, and who is in it.
 
-import { Button } from "@mantine/core";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, lazy, useState } from "react";
 import { api, ask } from "../../api/client";
 import { isProblem } from "../../api/problem";
-import { keys, membersQuery, usageQuery, workspaceQuery } from "../../api/queries";
-import type { Role, WorkspaceMember } from "../../api/types";
+import { membersQuery, usageQuery, workspaceQuery } from "../../api/queries";
+import type { WorkspaceMember } from "../../api/types";
 import { useNewForm } from "../../app/new-form";
 import { useWorkspace } from "../../app/workspace";
 import { grouped } from "../../components/format";
 import { RemoveButton, TablePage } from "../../components/listed";
 import { FailureLine } from "../../components/note";
-import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
-import { NativeSelect, NumberInput, TextInput } from "../../theme/fields";
-import { Drawer } from "../../theme/layers";
 import { Fact } from "../runs/facts";
+import { ROLES, roleLabel, useRefresh } from "./members";
 import css from "./workspace-page.module.css";
 
-const ROLES: { value: Role; label: string }[] = [
-  { value: "member", label: "Member" },
-  { value: "admin", label: "Admin" },
-  { value: "owner", label: "Owner" },
-];
+const AddMember = lazy(() => import("./add-member"));
 
 export default function WorkspacePage() {
   const { uid, name, user, role } = useWorkspace();
@@ -57,20 +51,9 @@ export default function WorkspacePage() {
         },
       ]}
     >
-      {form.opened && <AddDrawer onClose={form.close} />}
+      {form.opened && <AddMember onClose={form.close} />}
     </TablePage>
   );
-}
-
-const roleLabel = (role: Role) => ROLES.find((each) => each.value === role)?.label ?? role;
-
-function useRefresh() {
-  const queries = useQueryClient();
-  return () =>
-    Promise.all([
-      queries.invalidateQueries({ queryKey: keys.members }),
-      queries.invalidateQueries({ queryKey: keys.me }),
-    ]);
 }
 
 function About({ manages }: { manages: boolean }) {
@@ -135,7 +118,7 @@ function About({ manages }: { manages: boolean }) {
 function Budget({ max }: { max: number }) {
   const { uid } = useWorkspace();
   const queries = useQueryClient();
-  const [typed, setTyped] = useState<number | string>(max);
+  const [typed, setTyped] = useState(String(max));
   const save = useMutation({
     mutationFn: () =>
       ask(
@@ -152,13 +135,13 @@ function Budget({ max }: { max: number }) {
   };
   return (
     <form className={css.budget} onSubmit={submit}>
-      <NumberInput
+      <TextInput
+        type="number"
         label="Runs an hour that alerts may start"
         min={0}
         max={1_000}
-        allowDecimal={false}
         value={typed}
-        onChange={setTyped}
+        onChange={(event) => setTyped(event.currentTarget.value)}
         error={isProblem(save.error) ? save.error.message : undefined}
       />
       <Button type="submit" loading={save.isPending} disabled={typed === "" || Number(typed) === max}>
@@ -217,61 +200,5 @@ function Leave({ member }: { member: WorkspaceMember }) {
       sure={own ? "Leave it now" : "Remove them now"}
       remove={remove}
     />
-  );
-}
-
-function AddDrawer({ onClose }: { onClose: () => void }) {
-  const { uid } = useWorkspace();
-  const [username, setUsername] = useState("");
-  const [role, setRole] = useState<string>("member");
-  const refresh = useRefresh();
-  const add = useMutation({
-    mutationFn: () =>
-      ask(
-        api.POST("/api/workspaces/{uid}/members/", {
-          params: { path: { uid } },
-          body: { username: username.trim(), role },
-        }),
-      ),
-    onSuccess: () => {
-      void refresh();
-      onClose();
-    },
-  });
-  const fields = isProblem(add.error) ? add.error.fields : {};
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    add.mutate();
-  };
-  return (
-    <Drawer opened onClose={onClose} title="Add a member" closeButtonProps={{ "aria-label": "Close" }}>
-      <form className={table.form} onSubmit={submit}>
-        <TextInput
-          label="Name"
-          description="As they sign in here. They need an account first."
-          required
-          withAsterisk={false}
-          autoCapitalize="none"
-          value={username}
-          onChange={(event) => setUsername(event.currentTarget.value)}
-          error={fields.username}
-          data-autofocus
-        />
-        <NativeSelect
-          label="Role"
-          description="Members do everything but manage members."
-          data={ROLES}
-          value={role}
-          onChange={(event) => setRole(event.currentTarget.value)}
-          error={fields.role}
-        />
-        {Object.keys(fields).length === 0 && <FailureLine error={add.error} />}
-        <div className={table.acts}>
-          <Button type="submit" variant="filled" loading={add.isPending} disabled={username.trim() === ""}>
-            Add
-          </Button>
-        </div>
-      </form>
-    </Drawer>
   );
 }

@@ -1,14 +1,13 @@
 // One alert source: its address to copy, a snippet per language, a test event, the last event, and its settings.
 
-import { Button } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Button, Drawer, NativeSelect } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { api, ask } from "../../api/client";
 import { isProblem } from "../../api/problem";
-import { keys, repositoryLinksQuery } from "../../api/queries";
-import type { AlertSource, AlertSourceChange, AlertSourceKind } from "../../api/types";
-import { useWorkspace } from "../../app/workspace";
+import { keys } from "../../api/queries";
+import type { AlertSource, AlertSourceChange } from "../../api/types";
 import { ConfirmButton } from "../../components/confirm-button";
 import { CopyButton, CopyLine } from "../../components/copy-button";
 import { Inline } from "../../components/inline";
@@ -16,114 +15,10 @@ import { FailureLine } from "../../components/note";
 import { StateWord } from "../../components/state-icon";
 import table from "../../components/table.module.css";
 import { Ago } from "../../components/time/now";
-import { NativeSelect, NumberInput, PasswordInput, Switch, TextInput } from "../../theme/fields";
-import { Drawer } from "../../theme/layers";
-import { ExecutorField } from "../runs/executor-field";
-import { address, curl, isWhole, KINDS, kindLabel, SNIPPETS, STEPS } from "./snippets";
+import { SettingsFields } from "./settings-fields";
+import { address, curl, isWhole, kindLabel, SNIPPETS, STEPS } from "./snippets";
 
-const RUNS_PER_HOUR = 6;
-/** Runs cost money, so they begin by themselves only where somebody said so. */
-const EMPTY: AlertSourceChange = { automatic_runs: false, runs_per_hour_max: RUNS_PER_HOUR };
-
-/** What the sender proves itself by. */
-const SECRETS: Partial<Record<AlertSourceKind, { label: string; description: string }>> = {
-  sentry_webhook: {
-    label: "Client secret",
-    description: "From the internal integration in Sentry. It checks that a webhook is really from there.",
-  },
-  glitchtip: {
-    label: "Base address",
-    description: "Optional: the address of your GlitchTip. Deliveries that link to another host are refused.",
-  },
-  generic: {
-    label: "Signing secret",
-    description: "Optional: deliveries must then be signed with it in X-Signature-256.",
-  },
-};
-
-export function NewSourceDrawer({
-  opened,
-  onClose,
-  onMade,
-}: {
-  opened: boolean;
-  onClose: () => void;
-  onMade: (source: AlertSource) => void;
-}) {
-  const { uid } = useWorkspace();
-  const queries = useQueryClient();
-  const [kind, setKind] = useState<AlertSourceKind>("sentry_sdk");
-  const [clientSecret, setClientSecret] = useState("");
-  const [change, setChange] = useState<AlertSourceChange>(EMPTY);
-  const create = useMutation({
-    mutationFn: () =>
-      ask(
-        api.POST("/api/alert-sources/", {
-          body: {
-            ...change,
-            name: change.name ?? "",
-            automatic_runs: change.automatic_runs ?? false,
-            kind,
-            workspace_uid: uid,
-            ...(clientSecret && kind in SECRETS ? { client_secret: clientSecret } : {}),
-          },
-        }),
-      ),
-    onSuccess: (source) => {
-      void queries.invalidateQueries({ queryKey: keys.alertSources });
-      setChange(EMPTY);
-      setClientSecret("");
-      onMade(source);
-    },
-  });
-  const fields = isProblem(create.error) ? create.error.fields : {};
-  const asked = SECRETS[kind];
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    create.mutate();
-  };
-  return (
-    <Drawer
-      opened={opened}
-      onClose={onClose}
-      title="Connect alerts"
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
-      <form className={table.form} onSubmit={submit}>
-        <NativeSelect
-          label="Kind"
-          description={KINDS.find((each) => each.value === kind)?.description}
-          data={KINDS.map(({ value, label }) => ({ value, label }))}
-          value={kind}
-          onChange={(event) => setKind(event.currentTarget.value as AlertSourceKind)}
-          error={fields.kind}
-        />
-        <SettingsFields change={change} onChange={setChange} fields={fields} focused />
-        {asked && (
-          <PasswordInput
-            label={asked.label}
-            description={asked.description}
-            required={kind === "sentry_webhook"}
-            withAsterisk={false}
-            autoComplete="off"
-            value={clientSecret}
-            onChange={(event) => setClientSecret(event.currentTarget.value)}
-            error={fields.client_secret}
-            visibilityToggleButtonProps={{ "aria-label": "Show it" }}
-          />
-        )}
-        {Object.keys(fields).length === 0 && <FailureLine error={create.error} />}
-        <div className={table.acts}>
-          <Button type="submit" variant="filled" loading={create.isPending} disabled={!change.name?.trim()}>
-            Create the source
-          </Button>
-        </div>
-      </form>
-    </Drawer>
-  );
-}
-
-export function SourceDrawer({
+export default function SourceDrawer({
   source,
   secret,
   onClose,
@@ -330,64 +225,5 @@ function Settings({ source }: { source: AlertSource }) {
         </Button>
       </div>
     </form>
-  );
-}
-
-interface FieldsProps {
-  change: AlertSourceChange;
-  onChange: (change: AlertSourceChange) => void;
-  fields: Record<string, string>;
-  /** True where these fields are what the drawer is opened for. */
-  focused?: boolean;
-}
-
-function SettingsFields({ change, onChange, fields, focused = false }: FieldsProps) {
-  const { uid } = useWorkspace();
-  const repositories = useQuery(repositoryLinksQuery(uid));
-  return (
-    <>
-      <TextInput
-        label="Name"
-        description="Incidents are numbered by it: CHECKOUT-41."
-        required
-        withAsterisk={false}
-        value={change.name ?? ""}
-        onChange={(event) => onChange({ ...change, name: event.currentTarget.value })}
-        error={fields.name}
-        data-autofocus={focused || undefined}
-      />
-      <NativeSelect
-        label="Repository"
-        description="Where its fixes are made. Without one an incident has no run."
-        data={[
-          { value: "", label: "None yet" },
-          ...(repositories.data ?? []).map((link) => ({ value: link.id, label: link.repository })),
-        ]}
-        value={change.repository_id ?? ""}
-        onChange={(event) => onChange({ ...change, repository_id: event.currentTarget.value || null })}
-        error={fields.repository_id}
-      />
-      <ExecutorField
-        value={change.executor ?? null}
-        onChange={(executor) => onChange({ ...change, executor })}
-        error={fields.executor}
-      />
-      <Switch
-        label="Start a run for each new incident"
-        description="Where it is off, an incident waits until somebody starts its run."
-        checked={change.automatic_runs ?? false}
-        onChange={(event) => onChange({ ...change, automatic_runs: event.currentTarget.checked })}
-      />
-      <NumberInput
-        label="Runs an hour at most"
-        min={0}
-        max={1_000}
-        value={change.runs_per_hour_max ?? RUNS_PER_HOUR}
-        onChange={(value) => onChange({ ...change, runs_per_hour_max: Number(value) || 0 })}
-        error={fields.runs_per_hour_max}
-        hideControls
-        disabled={!change.automatic_runs}
-      />
-    </>
   );
 }
