@@ -1,8 +1,8 @@
 import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
-import { compress } from "./build/compress";
-import { reducedFonts } from "./build/fonts";
+import { compress } from "./build/compress.ts";
+import { reducedFonts } from "./build/fonts.ts";
 
 // The policy the server sends with the page. `vite preview` sends it too, so that the screenshots and the
 // accessibility run fail on anything the real server would refuse.
@@ -44,14 +44,23 @@ export default defineConfig(async () => ({
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 }));
 
-/** The page's outline and its style sheet go before the scripts, which only then have something to fill. */
+/** The page's outline and its style sheet go before the scripts, which only then have something to fill; the font of
+ * the first words comes with them. */
 function paintFirst(): Plugin {
   return {
     name: "paint-first",
     transformIndexHtml: {
       order: "post",
-      handler: (html) =>
-        html.replace(/<(script type="module"|link rel="modulepreload")/g, '$& fetchpriority="low"'),
+      handler: (html, { bundle }) => ({
+        html: html.replace(/<(script type="module"|link rel="modulepreload")/g, '$& fetchpriority="low"'),
+        tags: Object.keys(bundle ?? {})
+          .filter((file) => file.includes("/inter-latin-wght-"))
+          .map((file) => ({
+            tag: "link",
+            attrs: { rel: "preload", as: "font", type: "font/woff2", href: `/${file}`, crossorigin: true },
+            injectTo: "head" as const,
+          })),
+      }),
     },
   };
 }

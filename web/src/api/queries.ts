@@ -94,7 +94,10 @@ export const runQuery = (id: string, live = false) =>
   queryOptions({
     queryKey: [...keys.runs, id],
     queryFn: ({ signal }) => ask(api.GET("/api/runs/{id}/", { params: { path: { id } }, signal })),
-    refetchInterval: (query) => (runMoves(query.state.data) ? (live ? LIVE_MS * 4 : LIVE_MS) : false),
+    refetchInterval: ({ state: { data: run } }) => {
+      if (runMoves(run)) return live ? LIVE_MS * 4 : LIVE_MS;
+      return run?.merge_request_status === "OPEN" || run?.merge_request_status === "DRAFT" ? QUIET_MS : false;
+    },
   });
 
 export const mergeRequestsQuery = (workspace: string) =>

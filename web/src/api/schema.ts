@@ -1803,6 +1803,8 @@ export interface components {
             incident_short_id?: string | null;
             /** Format: uuid */
             merge_request_id?: string | null;
+            /** @description `DRAFT`, `OPEN`, `MERGED` or `CLOSED`. */
+            merge_request_status?: string | null;
             workspace_uid: string;
             error?: string | null;
         };

@@ -139,6 +139,7 @@ interface RunWords {
   status: RunStatus;
   step: StepName | null;
   verdict: Verdict | null;
+  merge_request_status: MergeRequestStatus | null;
 }
 
 export type RunSummary = Refine<Served["RunSummary"], RunWords>;

@@ -9,6 +9,7 @@ pub mod propose;
 pub mod prove;
 
 use crate::{Engine, events, workspaces};
+use domain::merge_request::MergeRequestStatus;
 use domain::request::{Request, RequestState};
 use domain::run::{Run, RunRecord, RunStatus, Step, StepRecord, StepState};
 use domain::usage::Usage;
@@ -161,7 +162,7 @@ pub async fn list(engine: &Engine, user: UserId, workspace: Option<WorkspaceId>)
 #[derive(Default)]
 pub struct Beside {
     pub titles: HashMap<RequestId, String>,
-    pub merge_requests: HashMap<RequestId, MergeRequestId>,
+    pub merge_requests: HashMap<RequestId, (MergeRequestId, MergeRequestStatus)>,
     /// Short ids, such as `CHECKOUT-41`.
     pub incidents: HashMap<IncidentId, String>,
     pub workspace_uids: HashMap<WorkspaceId, String>,
@@ -175,7 +176,7 @@ pub async fn beside(engine: &Engine, all: &[Run]) -> Result<Beside> {
         if let Entry::Vacant(place) = beside.titles.entry(run.request) {
             place.insert(store::requests::get(&mut tx, run.request).await?.title);
             if let Some(merge_request) = store::merge_requests::by_request(&mut tx, run.request).await? {
-                beside.merge_requests.insert(run.request, merge_request.id);
+                beside.merge_requests.insert(run.request, (merge_request.id, merge_request.status));
             }
         }
         if let Entry::Vacant(place) = beside.workspace_uids.entry(run.workspace) {

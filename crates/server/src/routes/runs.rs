@@ -5,6 +5,7 @@ use crate::{AppState, Caller, Id, Json, MaybeJson, Paging, Query, Reply, Stamp00
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::git::LineChange;
+use domain::merge_request::MergeRequestStatus;
 use domain::run::{Run, RunRecord, Step, StepRecord};
 use domain::usage::Usage;
 use domain::{Error, RequestId, RunId, limits};
@@ -57,6 +58,8 @@ pub struct RunSummary {
     pub incident_short_id: Option<String>,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub merge_request_id: Option<domain::MergeRequestId>,
+    /// `DRAFT`, `OPEN`, `MERGED` or `CLOSED`.
+    pub merge_request_status: Option<&'static str>,
     pub workspace_uid: String,
     pub error: Option<String>,
 }
@@ -132,7 +135,7 @@ pub async fn summaries(state: &AppState, all: Vec<Run>) -> Result<Vec<RunSummary
 
 struct Names {
     titles: HashMap<RequestId, String>,
-    merge_requests: HashMap<RequestId, domain::MergeRequestId>,
+    merge_requests: HashMap<RequestId, (domain::MergeRequestId, MergeRequestStatus)>,
     incidents: HashMap<domain::IncidentId, String>,
     uids: HashMap<domain::WorkspaceId, String>,
 }
@@ -144,6 +147,7 @@ impl Names {
     }
 
     fn summary(&self, run: &Run) -> RunSummary {
+        let merge_request = self.merge_requests.get(&run.request);
         RunSummary {
             id: run.id,
             number: run.number,
@@ -162,7 +166,8 @@ impl Names {
             model: run.model.clone(),
             incident_id: run.incident,
             incident_short_id: run.incident.and_then(|id| self.incidents.get(&id).cloned()),
-            merge_request_id: self.merge_requests.get(&run.request).copied(),
+            merge_request_id: merge_request.map(|(id, _)| *id),
+            merge_request_status: merge_request.map(|(_, status)| status.word()),
             workspace_uid: self.uids.get(&run.workspace).cloned().unwrap_or_default(),
             error: (!run.error.is_empty()).then(|| run.error.clone()),
         }

@@ -16,6 +16,7 @@ export function useMergeRequest(id: string) {
   const refresh = () => {
     void queries.invalidateQueries({ queryKey: keys.mergeRequests });
     void queries.invalidateQueries({ queryKey: keys.inbox });
+    void queries.invalidateQueries({ queryKey: keys.runs });
     void queries.invalidateQueries({ queryKey: keys.incidents });
   };
 

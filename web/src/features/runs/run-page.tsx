@@ -1,12 +1,12 @@
 // The run: steps, the work, and the proof with the facts. Three columns where there is room, tabs where there is not.
 
 import { Button, Skeleton } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
-import { keys, mergeRequestQuery } from "../../api/queries";
-import type { MergeRequestStatus, RunDetail, RunEvent, StepName } from "../../api/types";
+import { keys } from "../../api/queries";
+import type { RunDetail, RunEvent, StepName } from "../../api/types";
 import { useArrived } from "../../app/arrival";
 import { useCommands } from "../../app/commands";
 import { useNarrow, useWide } from "../../app/media";
@@ -67,7 +67,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   const search = useSearch({ from: "/shell/runs/$id" });
   const navigate = useNavigate();
   const acts = useRunActs(run);
-  const fate = useFate(run, live.moving);
+  const fate = live.moving ? null : run.merge_request_status;
   const decided = fate === "MERGED" || fate === "CLOSED";
   const [chosen, choose] = useState<StepName | null>(null);
   const lacksModel = useLacksModel(run);
@@ -290,13 +290,6 @@ interface HeadProps {
   moving: boolean;
   narrow: boolean;
   decided: boolean;
-}
-
-/** What became of the run's merge request, if it has one. */
-function useFate(run: RunDetail, moving: boolean): MergeRequestStatus | null {
-  const id = run.merge_request_id;
-  const mr = useQuery({ ...mergeRequestQuery(id ?? ""), enabled: id !== null && !moving });
-  return mr.data?.status ?? null;
 }
 
 function RunHead({ run, moving, narrow, decided }: HeadProps) {
