@@ -104,7 +104,8 @@ impl Client {
         let lost = |e: std::io::Error| ClientError::Lost(e.to_string());
         let hello = Hello { generation: GENERATION, listen, root: root.to_string() };
         let payload = serde_json::to_vec(&hello).expect("a hello is JSON");
-        stream.write_all(&protocol::encode(0, Kind::Hello, 0, &payload)).await.map_err(lost)?;
+        // A builder that failed has hung up by now; what it said first is still there to be read.
+        let _ = stream.write_all(&protocol::encode(0, Kind::Hello, 0, &payload)).await;
         let welcome: Welcome = loop {
             let (header, payload) = read_frame(&mut stream).await.map_err(lost)?;
             match header.kind {

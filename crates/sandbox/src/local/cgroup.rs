@@ -177,9 +177,9 @@ impl Group {
         std::fs::read_to_string(base.folder.join(&self.name).join(file)).ok()
     }
 
-    /// The files to which a process writes itself to become a member.
-    pub fn entrances(&self) -> Vec<PathBuf> {
-        self.cgroups.bases().into_iter().map(|base| base.folder.join(&self.name).join("cgroup.procs")).collect()
+    /// Makes a process a member. This waits until all processors agree, many milliseconds where nobody did it lately.
+    pub fn enter(&self, pid: u32) -> io::Result<()> {
+        self.cgroups.bases().into_iter().try_for_each(|base| self.write(base, "cgroup.procs", &pid.to_string()))
     }
 
     pub fn members(&self) -> Vec<i32> {

@@ -37,9 +37,6 @@ fn tell(socket: &OwnedFd, kind: Kind, payload: &[u8]) {
 fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
     die_with_parent();
     let (plan, astrad) = receive(socket)?;
-    for procs in &plan.cgroups {
-        std::fs::write(procs, "0").map_err(because(format!("entering {}", procs.display())))?;
-    }
     let proc = super::mounts::place(Path::new("/proc")).map_err(because("/proc"))?;
     if let Identity::Single { uid, gid } = plan.identity {
         userns::enter_as_ordinary_user(&proc, uid, gid).map_err(because("a user namespace"))?;
@@ -48,7 +45,7 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
         // score must not hand it to strangers. What root writes is the least that its children may choose.
         let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     }
-    unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP)?;
+    unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)?;
     rustix::mount::mount_change("/", rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC)
         .map_err(because("making mounts private"))?;
     rustix::system::sethostname(plan.hostname.as_bytes()).map_err(because("the host name"))?;
@@ -57,6 +54,9 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
 
     let mut builder = Builder::begin(&plan, &proc)?;
     builder.fill()?;
+    until_member(socket)?;
+    // Its root is the group that this process is in.
+    unshare(libc::CLONE_NEWCGROUP)?;
     let home = match plan.identity {
         Identity::Range => Some(userns::for_living(&proc, plan.creator).map_err(because("a user namespace"))?),
         Identity::Single { .. } => None,
@@ -71,6 +71,19 @@ fn build(socket: &OwnedFd) -> Step<std::convert::Infallible> {
     drop(proc);
     give_up_rights(&plan, home)?;
     become_astrad(socket, astrad)
+}
+
+/// The server makes this process a member of the sandbox's cgroup meanwhile, and says so. Every later process inherits that.
+fn until_member(socket: &OwnedFd) -> Step<()> {
+    match rustix::io::read(socket, &mut [0; 1]).map_err(because("entering the cgroup"))? {
+        0 => Err("the server went away".into()),
+        _ => Ok(()),
+    }
+}
+
+/// The server's side of [`until_member`].
+pub fn is_member(mut socket: &std::os::unix::net::UnixStream) -> std::io::Result<()> {
+    socket.write_all(&[1])
 }
 
 /// Splits in two. The child is the first process of a new process namespace and a child of the server itself; the parent,

@@ -25,8 +25,6 @@ pub struct Plan {
     pub identity: Identity,
     /// Whom the host's kernel counts the sandbox's use of it for, when we are root.
     pub creator: u32,
-    /// `cgroup.procs` files to enter before anything else.
-    pub cgroups: Vec<PathBuf>,
     pub mounts: Vec<PlannedMount>,
     /// Folders that appear read-only at the path they have on the host.
     pub toolchains: Vec<PathBuf>,

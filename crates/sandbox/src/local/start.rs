@@ -31,13 +31,26 @@ const HOSTNAME_BYTES_MAX: usize = 63;
 
 pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
     check(&spec)?;
-    let prepared = {
+    let unavailable = |e: std::io::Error| Error::unavailable(format!("starting the builder of sandboxes: {e}"));
+    let (ours, theirs) = UnixStream::pair().map_err(unavailable)?;
+    let preparing = {
         let (shared, spec) = (shared.clone(), spec.clone());
-        tokio::task::spawn_blocking(move || Prepared::new(&shared, &spec)).await.map_err(|e| Error::internal(e.to_string()))??
+        async move { tokio::task::spawn_blocking(move || Prepared::new(&shared, &spec)).await.map_err(|e| Error::internal(e.to_string()))? }
     };
-    let Prepared { plan, remains } = prepared;
+    // The builder starts meanwhile and waits for its plan.
+    let (Prepared { plan, remains }, builder) = match tokio::join!(preparing, launch(shared.init.clone(), theirs)) {
+        (Ok(prepared), Ok(builder)) => (prepared, builder),
+        (Ok(prepared), Err(error)) => {
+            prepared.remains.end().await;
+            return Err(unavailable(error));
+        }
+        (Err(error), builder) => {
+            let _ = builder.map(end);
+            return Err(error);
+        }
+    };
     shared.living().insert(spec.id, Arc::downgrade(&remains));
-    let outcome = bring_up(&shared, &spec, &plan, &remains).await;
+    let outcome = bring_up(&shared, &spec, &plan, &remains, ours, builder).await;
     let (client, doorbell) = match outcome {
         Ok(parts) => parts,
         Err(error) => {
@@ -58,23 +71,20 @@ pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
     })
 }
 
-async fn bring_up(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Remains) -> Result<(Client, daemon::client::Doorbell)> {
-    let unavailable = |what: &'static str| move |e: std::io::Error| Error::unavailable(format!("{what}: {e}"));
-    let (ours, theirs) = UnixStream::pair().map_err(unavailable("a socket for a sandbox"))?;
-    let mut builder = launch(shared.init.clone(), theirs).await.map_err(unavailable("starting the builder of sandboxes"))?;
-    let sent = init::send(&ours, plan, &shared.astrad);
-    // The builder either told what is wrong or went away; both are read below.
-    let _ = sent;
-    ours.set_nonblocking(true).map_err(unavailable("a socket for a sandbox"))?;
-    let stream = tokio::net::UnixStream::from_std(ours).map_err(unavailable("a socket for a sandbox"))?;
-    let adopt = |first| remains.adopt(first);
-    let connected = Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT, adopt).await;
-    if connected.is_err() {
+async fn bring_up(
+    shared: &Shared,
+    spec: &SandboxSpec,
+    plan: &Plan,
+    remains: &Remains,
+    socket: UnixStream,
+    mut builder: Child,
+) -> Result<(Client, daemon::client::Doorbell)> {
+    let built = build(shared, spec, plan, remains, socket, builder.id()).await;
+    if built.is_err() {
         let _ = builder.kill();
     }
     tokio::task::spawn_blocking(move || builder.wait());
-    let Connected { client, doorbell, failed_ports } =
-        connected.map_err(|e| Error::unavailable(format!("sandbox `{}` did not start: {e}", spec.id)))?;
+    let Connected { client, doorbell, failed_ports } = built?;
     if remains.first_process().is_none() {
         return Err(Error::internal("the builder of sandboxes did not tell the first process"));
     }
@@ -83,6 +93,24 @@ async fn bring_up(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Re
     }
     try_out(&client, spec).await?;
     Ok((client, doorbell))
+}
+
+/// The builder makes the sandbox and becomes its daemon, while it becomes a member of the sandbox's cgroup.
+async fn build(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Remains, socket: UnixStream, builder: u32) -> Result<Connected> {
+    let failed = |e: std::io::Error| Error::unavailable(format!("sandbox `{}` did not start: {e}", spec.id));
+    // Where these fail, the builder told what is wrong or went away; both are read below.
+    let _ = init::send(&socket, plan, &shared.astrad);
+    if let Some(group) = remains.group() {
+        let entered = tokio::task::spawn_blocking(move || group.enter(builder)).await;
+        entered.map_err(|e| Error::internal(e.to_string()))?.map_err(failed)?;
+    }
+    let _ = init::is_member(&socket);
+    socket.set_nonblocking(true).map_err(failed)?;
+    let stream = tokio::net::UnixStream::from_std(socket).map_err(failed)?;
+    let adopt = |first| remains.adopt(first);
+    Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT, adopt)
+        .await
+        .map_err(|e| Error::unavailable(format!("sandbox `{}` did not start: {e}", spec.id)))
 }
 
 /// Ready means that a process was run the way every later one will be.
@@ -184,7 +212,6 @@ impl Prepared {
         owner.write(&folder).map_err(io("its owner's record"))?;
         private_folder(&folder.join("root")).map_err(io("its root"))?;
         let group = shared.cgroups.create(&group_name, &spec.limits).map_err(io("its cgroup"))?;
-        let cgroups = group.entrances();
         remains.belongs_to(group);
 
         let mut mounts = vec![workspace(shared, spec, &folder)?];
@@ -197,7 +224,6 @@ impl Prepared {
             hostname: spec.hostname.clone(),
             identity: shared.identity,
             creator: CREATOR_FIRST + spec.id.0.as_u128() as u32 % CREATORS,
-            cgroups,
             mounts,
             toolchains: shared.toolchains.iter().map(|t| t.folder.clone()).collect(),
             read_only_paths: spec.read_only_paths.clone(),
@@ -262,6 +288,12 @@ pub fn seal(bytes: &[u8]) -> std::io::Result<OwnedFd> {
     let fd = OwnedFd::from(file);
     rustix::fs::fcntl_add_seals(&fd, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
     Ok(fd)
+}
+
+/// Ends a builder that is not needed, and waits for it where that holds nobody up.
+fn end(mut builder: Child) {
+    let _ = builder.kill();
+    tokio::task::spawn_blocking(move || builder.wait());
 }
 
 type Launched = std::io::Result<Child>;
