@@ -101,7 +101,8 @@ async fn build(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Remai
     // Where these fail, the builder told what is wrong or went away; both are read below.
     let _ = init::send(&socket, plan, &shared.astrad);
     if let Some(group) = remains.group() {
-        let entered = tokio::task::spawn_blocking(move || group.enter(builder)).await;
+        let entering = tokio::task::spawn_blocking(move || group.enter(builder));
+        let entered = tokio::time::timeout(START_TIMEOUT, entering).await.map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?;
         entered.map_err(|e| Error::internal(e.to_string()))?.map_err(failed)?;
     }
     let _ = init::is_member(&socket);
