@@ -1,8 +1,8 @@
 // The two Latin fonts, without what the app never draws: ligatures and contextual forms, which base.css switches off,
-// and weights outside those of tokens.css. Less than half of the bytes is left of files that every first visit loads.
+// and weights that it never asks for. Less than half of the bytes is left of files that every first visit loads.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import subsetFont from "subset-font";
 
 const PACKAGES = "node_modules/@fontsource-variable";
@@ -27,7 +27,7 @@ export async function reducedFonts(root: string): Promise<{ find: RegExp; replac
       const whole = readFileSync(join(folder, "files", file));
       const replacement = join(root, OUT, file);
       writeFileSync(replacement, await subsetFont(whole, characters(latin), RECIPE));
-      return { find: new RegExp(`^.*/${basename(file, ".woff2")}\\.woff2$`), replacement };
+      return { find: new RegExp(`^.*/${file.replace(".", "\\.")}$`), replacement };
     }),
   );
 }

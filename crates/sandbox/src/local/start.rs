@@ -16,6 +16,7 @@ use domain::{Error, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SealFlags};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -97,21 +98,19 @@ async fn bring_up(
 
 /// The builder makes the sandbox and becomes its daemon, while it becomes a member of the sandbox's cgroup.
 async fn build(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Remains, socket: UnixStream, builder: u32) -> Result<Connected> {
-    let failed = |e: std::io::Error| Error::unavailable(format!("sandbox `{}` did not start: {e}", spec.id));
+    let failed = |why: &dyn Display| Error::unavailable(format!("sandbox `{}` did not start: {why}", spec.id));
     // Where these fail, the builder told what is wrong or went away; both are read below.
     let _ = init::send(&socket, plan, &shared.astrad);
     if let Some(group) = remains.group() {
         let entering = tokio::task::spawn_blocking(move || group.enter(builder));
-        let entered = tokio::time::timeout(START_TIMEOUT, entering).await.map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?;
-        entered.map_err(|e| Error::internal(e.to_string()))?.map_err(failed)?;
+        let entered = tokio::time::timeout(START_TIMEOUT, entering).await.map_err(|_| failed(&"it did not get into its cgroup in time"))?;
+        entered.map_err(|e| Error::internal(e.to_string()))?.map_err(|e| failed(&e))?;
     }
     let _ = init::is_member(&socket);
-    socket.set_nonblocking(true).map_err(failed)?;
-    let stream = tokio::net::UnixStream::from_std(socket).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(|e| failed(&e))?;
+    let stream = tokio::net::UnixStream::from_std(socket).map_err(|e| failed(&e))?;
     let adopt = |first| remains.adopt(first);
-    Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT, adopt)
-        .await
-        .map_err(|e| Error::unavailable(format!("sandbox `{}` did not start: {e}", spec.id)))
+    Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT, adopt).await.map_err(|e| failed(&e))
 }
 
 /// Ready means that a process was run the way every later one will be.
