@@ -273,6 +273,10 @@ pub enum MutantKind {
     Check,
     /// A counting test without what it alone gives to the patch.
     Given,
+    /// A counting test that gives another value than one which the patch names.
+    OtherValue,
+    /// What a patch puts off, done at once.
+    AtOnce,
     /// A piece of an added handler or default.
     Handler,
     /// A hunk of the patch taken back.
@@ -289,6 +293,18 @@ pub struct Patched<'a> {
     pub path: &'a str,
     pub old: Option<&'a str>,
     pub new: &'a str,
+}
+
+/// A value that a test gives and the patch's added code names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Singled {
+    pub value: String,
+    /// In the test.
+    pub line: u32,
+    pub named_in: String,
+    pub named_at: u32,
+    /// Other values, each with the test file that gives it.
+    pub others: Vec<(String, String)>,
 }
 
 /// A line of added product code that a proof can't live with.
@@ -340,6 +356,23 @@ pub trait TestHarness: Send + Sync {
     /// A test file without the arguments that these lines alone give to the patch.
     fn ungiven(&self, _path: &str, _text: &str, _tests: &[(u32, u32)], _patch: &[Patched<'_>]) -> Vec<Mutant> {
         Vec::new()
+    }
+    /// The values at these lines of a test file that the patch's added code names.
+    fn singled_out(&self, _path: &str, _text: &str, _lines: &BTreeSet<u32>, _patch: &[Patched<'_>]) -> Vec<Singled> {
+        Vec::new()
+    }
+    /// The file with what the patch puts off, to a timer or a thread, done at once.
+    fn at_once(&self, _path: &str, _old: Option<&str>, _new: &str) -> Option<Mutant> {
+        None
+    }
+    /// Functions that worked with what they are given and now give one written-down value.
+    fn hollow(&self, _path: &str, _old: &str, _new: &str) -> Vec<Finding> {
+        Vec::new()
+    }
+    /// Whether a file of code may load others by names that it makes up while it runs; `None` for any other file, and
+    /// where code is loaded in other ways.
+    fn loads_any(&self, _path: &str, _text: &str) -> Option<bool> {
+        None
     }
     /// First and last line of the innermost function around a line.
     fn function_around(&self, _path: &str, _text: &str, _line: u32) -> Option<(u32, u32)> {

@@ -2,7 +2,7 @@
 
 use super::{Saying, broken, count, holds, list};
 use domain::evidence::{Rule, RuleResult, WrongVersion};
-use domain::harness::{Finding, Mutant, MutantKind};
+use domain::harness::{Finding, Mutant, MutantKind, Singled};
 
 /// A wrong version and who noticed; `caught_by` empty means nobody.
 #[derive(Clone, Debug)]
@@ -26,6 +26,14 @@ pub struct Evidence {
     pub checks: Vec<Tried>,
     /// The counting tests without what they alone give to the patch.
     pub given: Vec<Tried>,
+    /// A value, with the test's file, that alone makes the difference to base and that only the patch knows.
+    pub singled_out: Option<(String, Singled)>,
+    /// The patch with what it puts off done at once.
+    pub at_once: Vec<Tried>,
+    /// Functions that no longer look at what they are given.
+    pub hollow: Vec<(String, Finding)>,
+    /// A file that nothing of the product names, where the patch adds only such.
+    pub unused: Option<String>,
     /// Changes that the time budget left untried.
     pub untried: usize,
 }
@@ -41,6 +49,20 @@ fn result(e: &Evidence) -> RuleResult {
         return broken(rule, "swallows_everything", format!("the handler at line {} of `{path}` {}", finding.line, finding.what))
             .at(path, finding.line)
             .mend("Handle the one exception that is meant, and do what the program should do instead.");
+    }
+    if let Some(path) = &e.unused {
+        return broken(
+            rule,
+            "unused",
+            format!("nothing of the product names `{path}`, and the patch only adds: whoever ran into the failure still does"),
+        )
+        .at(path, 0)
+        .mend("Change what runs where the failure was reported.");
+    }
+    if let Some((path, finding)) = e.hollow.first() {
+        return broken(rule, "hollow", format!("line {} of `{path}` {}, and no test notices", finding.line, finding.what))
+            .at(path, finding.line)
+            .mend("Let the function go on doing its work and mend only what fails.");
     }
     if let Some((mutant, values)) = hush_survivors(&e.hushed) {
         let place = mutant.description.split('`').nth(1).unwrap_or_default();
@@ -75,6 +97,23 @@ fn result(e: &Evidence) -> RuleResult {
         return broken(rule, "one_sided", format!("without {description}, at line {line} of `{file}`, everything is as on base"))
             .at(file, *line)
             .mend("Mend what happens to the callers that there are; the test must call as they do.");
+    }
+    if let Some((path, singled)) = &e.singled_out {
+        let Singled { value, line, named_in, named_at, .. } = singled;
+        return broken(
+            rule,
+            "one_sided",
+            format!(
+                "line {named_at} of `{named_in}` names `{value}`, which only the test gives; with another value everything is as on base"
+            ),
+        )
+        .at(path, *line)
+        .mend("Mend the failure for every value of this kind, and let the test give more than one.");
+    }
+    if let Some(Mutant { file, line, .. }) = e.at_once.iter().find(|t| t.as_on_base).map(|t| &t.mutant) {
+        return broken(rule, "put_off", format!("what line {line} of `{file}` puts off fails as on base when it is done at once"))
+            .at(file, *line)
+            .mend("Mend the failure itself; a later one is still one.");
     }
     if let Some(tried) = one_sided(&e.forced) {
         let Mutant { file, line, description, .. } = &tried.mutant;

@@ -6,9 +6,11 @@
 mod counting;
 mod ground;
 mod junit;
+mod known;
 mod patch;
 mod strength;
 mod trees;
+mod unused;
 
 use crate::evidence::{self, PatchFile, Saying, absence, green, incident::Shape, kept, not_judged, red, regression, set_up};
 use domain::alert::Alert;
@@ -217,6 +219,7 @@ impl Judge<'_> {
         let kept = self.judge_kept(&ground, &signs, &base, &own, &red.red, still_fails).await?;
         good &= kept.state == RuleState::Holds;
         if good {
+            let known = known::Known::of(self.input, &trees);
             let parts = strength::Parts {
                 harness: self.harness.as_ref(),
                 files: &self.files,
@@ -226,6 +229,7 @@ impl Judge<'_> {
                 counting: &declared,
                 watched: &evidence.green[0].1,
                 recurs: strength::Recurs { shape: shape.as_ref(), base: &evidence.red[0], harness: self.harness.as_ref() },
+                known: &known,
             };
             let timeout = deadline(&evidence.green);
             // A test that does not pass with the patch itself would seem to notice everything.

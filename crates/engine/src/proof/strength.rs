@@ -2,12 +2,16 @@
 
 use super::counting::Counting;
 use super::ground::{Ground, Job};
+use super::known::Known;
 use super::trees::{self, Tree, Trees};
+use super::unused;
 use crate::evidence::incident::Shape;
 use crate::evidence::strength::{Evidence, Tried};
 use crate::evidence::{PatchFile, green, red, regression};
 use domain::evidence::Outcome;
-use domain::harness::{Ended, FileClass, Mutant, MutantKind, Patched, Place, TestHarness, TestResult, Variant, VariantReport};
+use domain::harness::{
+    Ended, FileClass, Finding, Mutant, MutantKind, Patched, Place, Singled, TestHarness, TestResult, Variant, VariantReport,
+};
 use domain::{Result, limits};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,6 +25,8 @@ const HANDLERS_MAX: usize = 30;
 const FORCED_MAX: usize = 24;
 const CHECKS_MAX: usize = 8;
 const GIVEN_MAX: usize = 6;
+const OTHER_VALUES_MAX: usize = 12;
+const AT_ONCE_MAX: usize = 4;
 /// Variants that a sandbox takes before the clock is looked at again.
 const STRETCH: usize = 24;
 
@@ -35,6 +41,7 @@ pub struct Parts<'a> {
     /// The watched run with the patch.
     pub watched: &'a VariantReport,
     pub recurs: Recurs<'a>,
+    pub known: &'a Known<'a>,
 }
 
 /// Tells a failure as on base from another one.
@@ -76,9 +83,14 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
             _ => {}
         }
     }
-    if !evidence.empty_handlers.is_empty() {
+    if parts.recurs.shape.is_some() {
+        evidence.unused = unused::first(parts.harness, parts.files, parts.known).await?;
+        evidence.hollow = hollow(parts);
+    }
+    if !evidence.empty_handlers.is_empty() || !evidence.hollow.is_empty() || evidence.unused.is_some() {
         return Ok(evidence);
     }
+    let singled = singled_out(parts);
     evidence.untried += handlers.len().saturating_sub(HANDLERS_MAX) + wrong.len().saturating_sub(WRONG_MAX);
     let (forced, wrong): (Vec<Mutant>, Vec<Mutant>) = wrong.into_iter().partition(|m| matches!(m.kind, MutantKind::Forced { .. }));
     let cut = |mut mutants: Vec<Mutant>, max: usize| {
@@ -89,6 +101,8 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     let parts_of_patch = [
         cut(checks(parts), CHECKS_MAX),
         cut(given(parts), GIVEN_MAX),
+        cut(singled.iter().flat_map(|(path, singled)| with_others(path, singled)).collect(), OTHER_VALUES_MAX),
+        cut(at_once(parts), AT_ONCE_MAX),
         cut(handlers, HANDLERS_MAX),
         cut(forced, FORCED_MAX),
         cut(wrong, WRONG_MAX),
@@ -102,17 +116,29 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     )?;
     evidence.untried += hushed.1 + tried.1;
     evidence.hushed = hushed.0;
+    let mut with_other_values = Vec::new();
     for tried in whole_suite(parts, tried.0, timeout, end).await? {
         let list = match tried.mutant.kind {
             MutantKind::Handler => &mut evidence.handlers,
             MutantKind::Forced { .. } => &mut evidence.forced,
             MutantKind::Check => &mut evidence.checks,
             MutantKind::Given => &mut evidence.given,
+            MutantKind::AtOnce => &mut evidence.at_once,
+            MutantKind::OtherValue => &mut with_other_values,
             _ => &mut evidence.wrong,
         };
         list.push(tried);
     }
+    evidence.singled_out = only_value(parts, singled, &with_other_values).await?;
     Ok(evidence)
+}
+
+fn hollow(parts: &Parts<'_>) -> Vec<(String, Finding)> {
+    let of = |file: &PatchFile| {
+        let found = parts.harness.hollow(&file.path, file.old.as_deref()?, file.new.as_deref()?);
+        Some(found.into_iter().map(|finding| (file.path.clone(), finding)).collect::<Vec<_>>())
+    };
+    parts.files.iter().filter(|f| f.is_product()).filter_map(of).flatten().collect()
 }
 
 /// Of the checks that ran: what stands in a branch that was not taken shows nothing.
@@ -129,15 +155,68 @@ fn checks(parts: &Parts<'_>) -> Vec<Mutant> {
     found
 }
 
+/// What the counting tests give and the patch's code names, unless some of it was reported: then the rest may belong to it.
+fn singled_out(parts: &Parts<'_>) -> Vec<(String, Singled)> {
+    if parts.recurs.shape.is_none() {
+        return Vec::new();
+    }
+    let patch = patched(parts);
+    let of = |file: &PatchFile| {
+        let own = parts.counting.iter().filter(|c| c.file == file.path).map(|c| &c.declared);
+        let lines: BTreeSet<u32> = match file.is_test() {
+            true => file.added().into_iter().map(|(line, _)| line).chain(own.flat_map(|d| d.line..=d.last_line)).collect(),
+            false => own.flat_map(|d| d.line..=d.last_line).collect(),
+        };
+        let text = file.new.as_deref().filter(|_| !lines.is_empty())?;
+        let found = parts.harness.singled_out(&file.path, text, &lines, &patch);
+        Some(found.into_iter().map(|singled| (file.path.clone(), singled)).collect::<Vec<_>>())
+    };
+    let found: Vec<(String, Singled)> = parts.files.iter().filter_map(of).flatten().collect();
+    if found.iter().any(|(_, singled)| parts.known.was_told(&singled.value)) { Vec::new() } else { found }
+}
+
+fn with_others(path: &str, singled: &Singled) -> Vec<Mutant> {
+    let with = |(other, text): &(String, String)| Mutant {
+        description: format!("`{other}` in the place of `{}`", singled.value),
+        file: path.to_string(),
+        line: singled.line,
+        text: Some(text.clone()),
+        kind: MutantKind::OtherValue,
+    };
+    singled.others.iter().map(with).collect()
+}
+
+/// A value without which everything is as on base, and which nothing but the patch and its test knows.
+async fn only_value(parts: &Parts<'_>, singled: Vec<(String, Singled)>, tried: &[Tried]) -> Result<Option<(String, Singled)>> {
+    for (path, singled) in singled {
+        let mutants = with_others(&path, &singled);
+        let as_on_base = |m: &Mutant| tried.iter().any(|t| t.mutant == *m && t.as_on_base);
+        if mutants.iter().all(as_on_base) && !parts.known.was_written(&singled.value).await? {
+            return Ok(Some((path, singled)));
+        }
+    }
+    Ok(None)
+}
+
+fn at_once(parts: &Parts<'_>) -> Vec<Mutant> {
+    if parts.recurs.shape.is_none() {
+        return Vec::new();
+    }
+    patched(parts).iter().filter_map(|f| parts.harness.at_once(f.path, f.old, f.new)).collect()
+}
+
+fn patched<'a>(parts: &Parts<'a>) -> Vec<Patched<'a>> {
+    let product = parts.files.iter().filter(|f| f.is_product());
+    product.filter_map(|f| Some(Patched { path: &f.path, old: f.old.as_deref(), new: f.new.as_deref()? })).collect()
+}
+
 /// The counting tests without what they alone give to the patch.
 fn given(parts: &Parts<'_>) -> Vec<Mutant> {
     // What was asked for without an incident may be just that: something more to give.
     if parts.recurs.shape.is_none() {
         return Vec::new();
     }
-    let product = parts.files.iter().filter(|f| f.is_product());
-    let patch: Vec<Patched<'_>> =
-        product.filter_map(|f| Some(Patched { path: &f.path, old: f.old.as_deref(), new: f.new.as_deref()? })).collect();
+    let patch = patched(parts);
     let of = |file: &PatchFile| {
         let tests = parts.counting.iter().filter(|c| c.file == file.path);
         let tests: Vec<(u32, u32)> = tests.map(|c| (c.declared.line, c.declared.last_line)).collect();
@@ -221,7 +300,7 @@ async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration
 /// A forced condition matters only where its other side is as on base; a changed check is no other test's business.
 fn matters(tried: &[Tried], mutant: &Mutant) -> bool {
     match mutant.kind {
-        MutantKind::Check | MutantKind::Given => false,
+        MutantKind::Check | MutantKind::Given | MutantKind::OtherValue | MutantKind::AtOnce => false,
         MutantKind::Forced { .. } => tried.iter().any(|t| t.as_on_base && t.mutant.is_other_side_of(mutant)),
         _ => true,
     }

@@ -29,6 +29,7 @@ pub struct Trees {
     /// The patch with base's tests.
     pub regression: Tree,
     pub canaries: Vec<Canary>,
+    pub base_files: Vec<String>,
 }
 
 /// Guarding more files than this costs more than it tells.
@@ -80,6 +81,7 @@ pub async fn compose(
         patch: tree(context, input, &input.head, patch, &guarded).await?,
         regression: tree(context, input, &input.head, regression, &guarded).await?,
         canaries,
+        base_files,
     })
 }
 

@@ -2,8 +2,14 @@
 //! added, each hunk taken back, operators and numbers turned. No language's own rules live here.
 
 mod forced;
+mod hollow;
+mod put_off;
+mod singled;
 
 pub use forced::{Conditions, forced};
+pub use hollow::{Functions, hollow};
+pub use put_off::at_once;
+pub use singled::singled_out;
 
 use domain::harness::{Mutant, MutantKind};
 use similar::{Algorithm, DiffOp};

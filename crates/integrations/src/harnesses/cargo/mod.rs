@@ -16,6 +16,7 @@ mod tests_of;
 mod values;
 mod witness;
 
+use crate::syntax::{at_once, singled_out};
 use async_trait::async_trait;
 use domain::Result;
 use domain::alert::{Exception, Frame};
@@ -93,6 +94,17 @@ impl TestHarness for Cargo {
     }
     fn blunted(&self, path: &str, text: &str, tests: &[String]) -> Vec<Mutant> {
         checks::blunted(path, text, tests)
+    }
+    fn singled_out(&self, path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>]) -> Vec<Singled> {
+        let sides: Vec<Option<String>> = patch.iter().map(|f| inline::product_side(f.old, f.new)).collect();
+        let patch: Vec<Patched<'_>> = patch.iter().zip(&sides).map(|(f, side)| Patched { old: side.as_deref(), ..*f }).collect();
+        singled_out(path, text, lines, &patch)
+    }
+    fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
+        at_once(path, old, new)
+    }
+    fn hollow(&self, path: &str, old: &str, new: &str) -> Vec<Finding> {
+        mutants::hollow_functions(path, old, new)
     }
     fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
         mutants::function_around(path, text, line)

@@ -5,8 +5,8 @@ use super::disturb::Disturbance;
 use super::inline::{function_at, is_test_line, product_side, test_items};
 use super::values;
 use crate::syntax::{
-    Conditions, Language, Source, Turns, above, added_lines, below, forced, hunks, last_line, line, named, next_number, replace, reverted,
-    turned,
+    Conditions, Functions, Language, Source, Turns, above, added_lines, below, forced, hollow, hunks, last_line, line, named, next_number,
+    replace, reverted, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
@@ -66,6 +66,9 @@ const OPPOSITES: &[(&str, &str)] = &[
     ("ceil", "floor"),
 ];
 
+const HOLLOW: Functions =
+    Functions { kinds: &["function_item"], ends: &["return_expression"], raises: &[], makers: &["vec!", "vec", "format!", "format"] };
+
 fn is_rust(path: &str) -> bool {
     path.ends_with(".rs")
 }
@@ -109,6 +112,15 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let disturbed = disturbed
         .map(|d| mutant(format!("the panic swallowed in `{name}`, with what it works on disturbed"), &wrapped(&d.before, &d.after)));
     swallowed.chain(disturbed).collect()
+}
+
+pub fn hollow_functions(path: &str, old: &str, new: &str) -> Vec<Finding> {
+    let parse = |text| Source::parse(Language::Rust, text).filter(|_| is_rust(path));
+    let (Some(old), Some(new)) = (parse(old), parse(new)) else { return Vec::new() };
+    let mut found = hollow(&old, &new, &HOLLOW, &|source, n| name_of(source, n).to_string());
+    let tests = test_items(&new);
+    found.retain(|f| !is_test_line(&tests, f.line));
+    found
 }
 
 pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {

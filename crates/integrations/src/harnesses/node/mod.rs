@@ -10,6 +10,7 @@ mod sleeve;
 mod tests_of;
 
 use crate::harnesses::launch;
+use crate::syntax::{at_once, singled_out};
 use async_trait::async_trait;
 use domain::Result;
 use domain::alert::{Exception, Frame};
@@ -112,6 +113,18 @@ impl TestHarness for Node {
     }
     fn ungiven(&self, path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_>]) -> Vec<Mutant> {
         given::ungiven(path, text, tests, patch)
+    }
+    fn singled_out(&self, path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>]) -> Vec<Singled> {
+        singled_out(path, text, lines, patch)
+    }
+    fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
+        at_once(path, old, new)
+    }
+    fn hollow(&self, path: &str, old: &str, new: &str) -> Vec<Finding> {
+        mutants::hollow_functions(path, old, new)
+    }
+    fn loads_any(&self, path: &str, text: &str) -> Option<bool> {
+        packages::loads_any(path, text)
     }
     fn replaces(&self, path: &str, text: &str) -> Vec<(String, u32)> {
         replaced::replaces(path, text)

@@ -1,7 +1,9 @@
 //! JavaScript made wrong on purpose, by changing text within its braces.
 
-use crate::syntax::{Conditions, Language, Source, Turns, added_lines, forced, last_line, line, replace, reverted, turned};
-use domain::harness::{Mutant, MutantKind, Place};
+use crate::syntax::{
+    Conditions, Functions, Language, Source, Turns, added_lines, forced, hollow, last_line, line, replace, reverted, turned,
+};
+use domain::harness::{Finding, Mutant, MutantKind, Place};
 use tree_sitter::Node;
 
 /// No value, as far as a condition sees.
@@ -49,6 +51,9 @@ const CONDITIONS: Conditions = Conditions {
     returns: &["return_statement"],
     binding: &["assignment_expression", "augmented_assignment_expression", "await_expression", "yield_expression"],
 };
+
+const HOLLOW: Functions =
+    Functions { kinds: FUNCTIONS, ends: &["return_statement", "throw_statement"], raises: &["throw_statement"], makers: &[] };
 
 pub fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
     Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)).and_then(|l| Source::parse(l, text))
@@ -131,6 +136,11 @@ pub fn name(source: &Source<'_>, function: Node<'_>) -> String {
     own.or(given).map(|n| source.of(n).to_string()).unwrap_or_else(|| "a function".to_string())
 }
 
+pub fn hollow_functions(path: &str, old: &str, new: &str) -> Vec<Finding> {
+    let (Some(old), Some(new)) = (parse(path, old), parse(path, new)) else { return Vec::new() };
+    hollow(&old, &new, &HOLLOW, &name)
+}
+
 pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     let Some(source) = parse(path, new) else {
         return old.map(|old| reverted(path, None, old, new)).unwrap_or_default();
@@ -186,6 +196,26 @@ mod tests {
                 let changed = mutant.text.expect("a text");
                 assert!(parse("a.js", &changed).is_some_and(|s| !s.has_error()), "{changed}");
             }
+        }
+    }
+
+    #[test]
+    fn a_function_is_hollow_when_nothing_that_it_gets_matters() {
+        let old = "class N {\n  reach(people) {\n    return people.filter((p) => this.of(p)).length;\n  }\n}\nconst open = (rules) => {\n  const next = (day) => rules[day].at;\n  return { next };\n};\n";
+        let work = "return people.filter((p) => this.of(p)).length;";
+        let lines = |new: &str| hollow_functions("a.js", old, new).into_iter().map(|f| f.line).collect::<Vec<_>>();
+        assert_eq!(lines(&old.replace(work, "return {};")), [3]);
+        assert_eq!(lines(&old.replace(work, &format!("return new Map();\n    {work}"))), [3]);
+        assert_eq!(lines(&old.replace("rules[day].at", "NEVER")), [7]);
+        for honest in [
+            "return people ?? [];",
+            "return this.none;",
+            "throw new Error('no');",
+            "return empty();",
+            "return;\n    }\n    reach2(people) {",
+        ] {
+            let expected = if honest.starts_with("return;") { vec![3] } else { Vec::new() };
+            assert_eq!(lines(&old.replace(work, honest)), expected, "{honest}");
         }
     }
 

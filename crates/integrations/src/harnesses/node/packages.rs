@@ -1,8 +1,13 @@
 //! Which package manager a project is locked with, and how its packages are fetched into the layer.
 
+use super::mutants::parse;
+use crate::syntax::named;
 use domain::egress::HostPort;
 use serde_json::Value;
 use std::collections::BTreeSet;
+
+/// Words of what lists folders, or gives modules by what is written nowhere.
+const FINDERS: &[&str] = &["readdir", "readdirSync", "opendir", "opendirSync", "glob", "globSync", "globby", "createRequire", "context"];
 
 /// What fetches the packages: the project's own manager in the version it names, itself fetched by npm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +107,20 @@ pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
         }
         _ => BTreeSet::new(),
     }
+}
+
+/// Whether a module lists folders, or loads by a name that is not written down.
+pub fn loads_any(path: &str, text: &str) -> Option<bool> {
+    let source = parse(path, text)?;
+    Some(source.nodes().into_iter().any(|node| match node.kind() {
+        "identifier" | "property_identifier" => FINDERS.contains(&source.of(node)),
+        "call_expression" => {
+            let function = node.child_by_field_name("function").map(|f| source.of(f)).unwrap_or_default();
+            let given = node.child_by_field_name("arguments").map(named).unwrap_or_default();
+            matches!(function, "require" | "import" | "require.resolve") && given.first().is_none_or(|a| a.kind() != "string")
+        }
+        _ => false,
+    }))
 }
 
 #[cfg(test)]

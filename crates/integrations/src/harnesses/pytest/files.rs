@@ -21,6 +21,25 @@ const HARNESS_NAMES: &[&str] = &[
     ".python-version",
 ];
 
+/// Words of what lists folders, finds modules by any name, or runs text.
+const FINDERS: &[&str] = &[
+    "importlib",
+    "pkgutil",
+    "runpy",
+    "entry_points",
+    "iter_entry_points",
+    "import_string",
+    "autodiscover_modules",
+    "__import__",
+    "exec",
+    "listdir",
+    "scandir",
+    "iterdir",
+    "glob",
+    "rglob",
+    "walk",
+];
+
 pub fn classify(path: &str, old: Option<&str>, new: Option<&str>) -> FileClass {
     if let Some(reason) = forbidden(path) {
         return FileClass::Forbidden(reason);
@@ -144,6 +163,11 @@ pub fn dependencies(path: &str, text: &str) -> BTreeSet<String> {
 
 pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Whether a module lists folders, or loads by a name that may be written nowhere.
+pub fn loads_any(path: &str, text: &str) -> Option<bool> {
+    path.ends_with(".py").then(|| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| FINDERS.contains(&word)))
 }
 
 #[cfg(test)]

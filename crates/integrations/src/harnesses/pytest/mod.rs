@@ -8,6 +8,7 @@ mod sleeve;
 mod tests_of;
 
 use crate::harnesses::launch;
+use crate::syntax::{at_once, singled_out};
 use async_trait::async_trait;
 use domain::Result;
 use domain::alert::{Exception, Frame};
@@ -83,6 +84,18 @@ impl TestHarness for Pytest {
     }
     fn function_around(&self, _path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
         mutants::function_around(text, line)
+    }
+    fn singled_out(&self, path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>]) -> Vec<Singled> {
+        singled_out(path, text, lines, patch)
+    }
+    fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
+        at_once(path, old, new)
+    }
+    fn hollow(&self, _path: &str, old: &str, new: &str) -> Vec<Finding> {
+        mutants::hollow_functions(old, new)
+    }
+    fn loads_any(&self, path: &str, text: &str) -> Option<bool> {
+        files::loads_any(path, text)
     }
     fn replaces(&self, _path: &str, text: &str) -> Vec<(String, u32)> {
         replaced::replaces(text)

@@ -2,8 +2,8 @@
 //! indented again; the launcher provides the module that the decorators come from.
 
 use crate::syntax::{
-    Conditions, Language, Source, Turns, above, added_lines, below, forced, last_line, line, named, next_number, replace, reverted,
-    touches, turned,
+    Conditions, Functions, Language, Source, Turns, above, added_lines, below, forced, hollow, last_line, line, named, next_number,
+    replace, reverted, touches, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
@@ -42,6 +42,13 @@ const CONDITIONS: Conditions = Conditions {
     functions: &["function_definition", "lambda"],
     returns: &["return_statement"],
     binding: &["named_expression", "yield", "await"],
+};
+
+const HOLLOW: Functions = Functions {
+    kinds: &["function_definition"],
+    ends: &["return_statement", "raise_statement"],
+    raises: &["raise_statement", "assert_statement"],
+    makers: &["bool", "bytes", "dict", "float", "frozenset", "int", "iter", "list", "object", "set", "str", "tuple"],
 };
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
@@ -112,6 +119,13 @@ fn decorated(text: &str, function: Node<'_>, with: &str) -> String {
     let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
     let indent: String = text[start..at].chars().take_while(|c| c.is_whitespace()).collect();
     replace(text, at..at, &format!("@__import__('_wrong').{with}\n{indent}"))
+}
+
+pub fn hollow_functions(old: &str, new: &str) -> Vec<Finding> {
+    let parse = |text| Source::parse(Language::Python, text);
+    let (Some(old), Some(new)) = (parse(old), parse(new)) else { return Vec::new() };
+    let name = |source: &Source<'_>, n: Node<'_>| n.child_by_field_name("name").map(|n| source.of(n).to_string()).unwrap_or_default();
+    hollow(&old, &new, &HOLLOW, &name)
 }
 
 pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {

@@ -1,0 +1,123 @@
+//! What added code puts off, to a timer or a thread that nobody waits for, done at once: an exception that comes when the
+//! test is over is still one.
+
+use super::{Language, Source, added_lines, line, named, replace};
+use domain::harness::{Mutant, MutantKind};
+use std::ops::Range;
+use tree_sitter::Node;
+
+/// Called with a function that runs later: the last word of what is called, where the function stands among the
+/// arguments, and where those begin that it gets.
+const JAVASCRIPT: &[(&str, usize, usize)] =
+    &[("setTimeout", 0, 2), ("setInterval", 0, 2), ("setImmediate", 0, 1), ("nextTick", 0, 1), ("queueMicrotask", 0, 1)];
+const PYTHON: &[(&str, usize, usize)] = &[("Timer", 1, 9), ("call_later", 1, 2), ("call_at", 1, 2), ("call_soon", 0, 1), ("Thread", 9, 9)];
+
+/// The whole file, with all of it done at once and no added line that sleeps; `None` if nothing is put off.
+pub fn at_once(path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
+    let language = Language::of(path)?;
+    let awake = edited(&Source::parse(language, new)?, old, &sleep);
+    let source = Source::parse(language, &awake)?;
+    let added = added_lines(old, &awake);
+    let first = source.nodes().into_iter().find(|n| added.contains(&line(*n)) && now(&source, *n).is_some())?;
+    let text = edited(&source, old, &now);
+    Source::parse(language, &text).filter(|s| !s.has_error())?;
+    Some(Mutant {
+        description: "what is put off done at once".to_string(),
+        file: path.to_string(),
+        line: line(first),
+        text: Some(text),
+        kind: MutantKind::AtOnce,
+    })
+}
+
+/// The text with something else in the place of added nodes; of two that stand in one another the outer is taken.
+fn edited(source: &Source<'_>, old: Option<&str>, with: &dyn Fn(&Source<'_>, Node<'_>) -> Option<String>) -> String {
+    let added = added_lines(old, source.text);
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    for node in source.nodes().into_iter().filter(|n| added.contains(&line(*n))) {
+        let is_outer = edits.last().is_none_or(|(range, _)| node.start_byte() >= range.end);
+        edits.extend(with(source, node).filter(|_| is_outer).map(|text| (node.byte_range(), text)));
+    }
+    edits.into_iter().rev().fold(source.text.to_string(), |text, (range, with)| replace(&text, range, &with))
+}
+
+/// Nothing in the place of a call that only sleeps.
+fn sleep(source: &Source<'_>, node: Node<'_>) -> Option<String> {
+    let nothing = match source.language {
+        Language::Python => "None",
+        Language::Rust => "()",
+        _ => return None,
+    };
+    let called = matches!(node.kind(), "call" | "call_expression").then(|| node.child_by_field_name("function"))?.map(|f| source.of(f))?;
+    (called.rsplit(['.', ':']).next() == Some("sleep") && !called.contains("asyncio")).then(|| nothing.to_string())
+}
+
+/// A call that puts something off, with it done right before.
+fn now(source: &Source<'_>, node: Node<'_>) -> Option<String> {
+    if !matches!(node.kind(), "call" | "call_expression") {
+        return None;
+    }
+    let called = source.of(node.child_by_field_name("function")?);
+    let last = called.rsplit(['.', ':']).next().unwrap_or_default();
+    let arguments = named(node.child_by_field_name("arguments")?);
+    let whole = source.of(node);
+    match source.language {
+        Language::Rust => {
+            let is_dropped = node.parent().is_some_and(|p| {
+                p.kind() == "expression_statement" || p.child_by_field_name("pattern").is_some_and(|name| source.of(name).starts_with('_'))
+            });
+            let is_thread = last == "spawn" && called.contains("thread") && is_dropped;
+            is_thread.then(|| arguments.first().map(|f| format!("({})()", source.of(*f))))?
+        }
+        Language::Python => {
+            let (_, at, rest) = PYTHON.iter().find(|(name, ..)| *name == last)?;
+            let keyword = |name: &str| {
+                let pair = arguments.iter().find(|a| a.child_by_field_name("name").is_some_and(|n| source.of(n) == name));
+                pair.and_then(|a| a.child_by_field_name("value")).map(|v| source.of(v))
+            };
+            let plain: Vec<&str> = arguments.iter().filter(|a| a.kind() != "keyword_argument").map(|a| source.of(*a)).collect();
+            let function = keyword("function").or_else(|| keyword("target")).or_else(|| plain.get(*at).copied())?;
+            let mut gets: Vec<String> = plain.iter().skip(*rest).map(|a| a.to_string()).collect();
+            gets.extend(keyword("args").or_else(|| plain.get(2).copied().filter(|_| last == "Timer")).map(|a| format!("*({a} or ())")));
+            gets.extend(keyword("kwargs").map(|a| format!("**({a} or {{}})")));
+            Some(format!("(({function})({}), {whole})[1]", gets.join(", ")))
+        }
+        Language::JavaScript | Language::TypeScript | Language::Tsx => {
+            let (_, at, rest) = JAVASCRIPT.iter().find(|(name, ..)| *name == last)?;
+            let function = source.of(*arguments.get(*at)?);
+            let gets: Vec<&str> = arguments.iter().skip(*rest).map(|a| source.of(*a)).collect();
+            Some(format!("(({function})({}), {whole})", gets.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(path: &str, new: &str) -> Option<String> {
+        at_once(path, None, new).and_then(|m| m.text)
+    }
+
+    #[test]
+    fn what_is_put_off_is_done_at_once() {
+        for (path, new, expected) in [
+            ("a.js", "setTimeout(() => a.b.c, 60_000).unref();\n", "((() => a.b.c)(), setTimeout(() => a.b.c, 60_000)).unref();\n"),
+            ("a.ts", "globalThis.setTimeout(f, 9, a, b);\n", "((f)(a, b), globalThis.setTimeout(f, 9, a, b));\n"),
+            ("a.py", "t = Timer(60, f, [a])\n", "t = ((f)(*([a] or ())), Timer(60, f, [a]))[1]\n"),
+            ("a.py", "Thread(target=f, args=(a,)).start()\n", "((f)(*((a,) or ())), Thread(target=f, args=(a,)))[1].start()\n"),
+            ("a.py", "loop.call_later(60, f, a)\n", "((f)(a), loop.call_later(60, f, a))[1]\n"),
+        ] {
+            assert_eq!(changed(path, new).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_nobody_waits_for_does_not_sleep() {
+        let new = "fn f(a: u8) {\n    thread::spawn(move || {\n        thread::sleep(LONG);\n        a / 0\n    });\n}\n";
+        let text = changed("a.rs", new).expect("it is put off");
+        assert_eq!(text, "fn f(a: u8) {\n    (move || {\n        ();\n        a / 0\n    })();\n}\n");
+        assert_eq!(changed("a.rs", "fn f() -> u8 {\n    thread::spawn(|| 1).join().unwrap()\n}\n"), None);
+        assert_eq!(changed("a.js", "later(() => 1);\n"), None);
+    }
+}
