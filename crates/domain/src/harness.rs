@@ -273,8 +273,6 @@ pub enum MutantKind {
     Check,
     /// A counting test without what it alone gives to the patch.
     Given,
-    /// A counting test that gives another value than one which the patch names.
-    OtherValue,
     /// What a patch puts off, done at once.
     AtOnce,
     /// A piece of an added handler or default.

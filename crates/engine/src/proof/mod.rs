@@ -8,6 +8,7 @@ mod ground;
 mod junit;
 mod known;
 mod patch;
+mod singled;
 mod strength;
 mod trees;
 mod unused;

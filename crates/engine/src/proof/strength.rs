@@ -4,13 +4,13 @@ use super::counting::Counting;
 use super::ground::{Ground, Job};
 use super::known::Known;
 use super::trees::{self, Tree, Trees};
-use super::unused;
+use super::{singled, unused};
 use crate::evidence::incident::Shape;
 use crate::evidence::strength::{Evidence, Tried};
 use crate::evidence::{PatchFile, green, red, regression};
 use domain::evidence::Outcome;
 use domain::harness::{
-    Ended, FileClass, Finding, Mutant, MutantKind, Patched, Place, Singled, TestHarness, TestResult, Variant, VariantReport,
+    Ended, FileClass, Finding, Link, Mutant, MutantKind, Patched, Place, TestHarness, TestResult, Variant, VariantReport,
 };
 use domain::{Result, limits};
 use std::collections::BTreeSet;
@@ -25,7 +25,6 @@ const HANDLERS_MAX: usize = 30;
 const FORCED_MAX: usize = 24;
 const CHECKS_MAX: usize = 8;
 const GIVEN_MAX: usize = 6;
-const OTHER_VALUES_MAX: usize = 12;
 const AT_ONCE_MAX: usize = 4;
 /// Variants that a sandbox takes before the clock is looked at again.
 const STRETCH: usize = 24;
@@ -59,6 +58,21 @@ impl Recurs<'_> {
         let is_incident = || self.shape.is_some_and(|shape| shape.matched(&result.chain, &is_test).is_some());
         result.outcome != Outcome::Passed && (is_incident() || is_same())
     }
+
+    /// Whether the test fails by the incident's exception in the words that it has on base, all the way down to it: a fix may
+    /// raise its like in words of its own, or raise another from it.
+    pub fn is_in_same_words(&self, id: &str, result: &TestResult, in_words_of_base: &dyn Fn(&str) -> String) -> bool {
+        let Some(shape) = self.shape else { return false };
+        let is_test = |path: &str| self.harness.classify(path, None, None) != FileClass::Product;
+        let words = |result: &TestResult| -> Option<Vec<(String, String)>> {
+            let (cause, _) = shape.matched(&result.chain, &is_test)?;
+            let first_line = |link: &Link| in_words_of_base(link.message.lines().next().unwrap_or_default());
+            let way = result.chain.iter().position(|link| std::ptr::eq(link, cause))?;
+            Some(result.chain[..=way].iter().map(|link| (link.kind.clone(), first_line(link))).collect())
+        };
+        let now = words(result).filter(|_| result.outcome != Outcome::Passed);
+        now.is_some() && now == green::find(self.base, id).and_then(words)
+    }
 }
 
 pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], timeout: Duration) -> Result<Evidence> {
@@ -90,7 +104,6 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     if !evidence.empty_handlers.is_empty() || !evidence.hollow.is_empty() || evidence.unused.is_some() {
         return Ok(evidence);
     }
-    let singled = singled_out(parts);
     evidence.untried += handlers.len().saturating_sub(HANDLERS_MAX) + wrong.len().saturating_sub(WRONG_MAX);
     let (forced, wrong): (Vec<Mutant>, Vec<Mutant>) = wrong.into_iter().partition(|m| matches!(m.kind, MutantKind::Forced { .. }));
     let cut = |mut mutants: Vec<Mutant>, max: usize| {
@@ -101,7 +114,6 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     let parts_of_patch = [
         cut(checks(parts), CHECKS_MAX),
         cut(given(parts), GIVEN_MAX),
-        cut(singled.iter().flat_map(|(path, singled)| with_others(path, singled)).collect(), OTHER_VALUES_MAX),
         cut(at_once(parts), AT_ONCE_MAX),
         cut(handlers, HANDLERS_MAX),
         cut(forced, FORCED_MAX),
@@ -110,13 +122,14 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     evidence.untried += parts_of_patch.iter().map(|(_, left)| left).sum::<usize>();
     let changes = parts_of_patch.into_iter().flat_map(|(mutants, _)| mutants).collect();
     let hushes = hushes(parts, &red.frames).await?;
-    let (hushed, tried) = futures::try_join!(
+    let (hushed, tried, singled_out) = futures::try_join!(
         notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
         notice(parts, &parts.trees.patch, changes, counting, timeout, end, "the patch made wrong"),
+        singled::only(parts, &red.red, timeout),
     )?;
+    evidence.singled_out = singled_out;
     evidence.untried += hushed.1 + tried.1;
     evidence.hushed = hushed.0;
-    let mut with_other_values = Vec::new();
     for tried in whole_suite(parts, tried.0, timeout, end).await? {
         let list = match tried.mutant.kind {
             MutantKind::Handler => &mut evidence.handlers,
@@ -124,12 +137,10 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
             MutantKind::Check => &mut evidence.checks,
             MutantKind::Given => &mut evidence.given,
             MutantKind::AtOnce => &mut evidence.at_once,
-            MutantKind::OtherValue => &mut with_other_values,
             _ => &mut evidence.wrong,
         };
         list.push(tried);
     }
-    evidence.singled_out = only_value(parts, singled, &with_other_values).await?;
     Ok(evidence)
 }
 
@@ -155,49 +166,6 @@ fn checks(parts: &Parts<'_>) -> Vec<Mutant> {
     found
 }
 
-/// What the counting tests give and the patch's code names, unless some of it was reported: then the rest may belong to it.
-fn singled_out(parts: &Parts<'_>) -> Vec<(String, Singled)> {
-    if parts.recurs.shape.is_none() {
-        return Vec::new();
-    }
-    let patch = patched(parts);
-    let of = |file: &PatchFile| {
-        let own = parts.counting.iter().filter(|c| c.file == file.path).map(|c| &c.declared);
-        let lines: BTreeSet<u32> = match file.is_test() {
-            true => file.added().into_iter().map(|(line, _)| line).chain(own.flat_map(|d| d.line..=d.last_line)).collect(),
-            false => own.flat_map(|d| d.line..=d.last_line).collect(),
-        };
-        let text = file.new.as_deref().filter(|_| !lines.is_empty())?;
-        let found = parts.harness.singled_out(&file.path, text, &lines, &patch);
-        Some(found.into_iter().map(|singled| (file.path.clone(), singled)).collect::<Vec<_>>())
-    };
-    let found: Vec<(String, Singled)> = parts.files.iter().filter_map(of).flatten().collect();
-    if found.iter().any(|(_, singled)| parts.known.was_told(&singled.value)) { Vec::new() } else { found }
-}
-
-fn with_others(path: &str, singled: &Singled) -> Vec<Mutant> {
-    let with = |(other, text): &(String, String)| Mutant {
-        description: format!("`{other}` in the place of `{}`", singled.value),
-        file: path.to_string(),
-        line: singled.line,
-        text: Some(text.clone()),
-        kind: MutantKind::OtherValue,
-    };
-    singled.others.iter().map(with).collect()
-}
-
-/// A value without which everything is as on base, and which nothing but the patch and its test knows.
-async fn only_value(parts: &Parts<'_>, singled: Vec<(String, Singled)>, tried: &[Tried]) -> Result<Option<(String, Singled)>> {
-    for (path, singled) in singled {
-        let mutants = with_others(&path, &singled);
-        let as_on_base = |m: &Mutant| tried.iter().any(|t| t.mutant == *m && t.as_on_base);
-        if mutants.iter().all(as_on_base) && !parts.known.was_written(&singled.value).await? {
-            return Ok(Some((path, singled)));
-        }
-    }
-    Ok(None)
-}
-
 fn at_once(parts: &Parts<'_>) -> Vec<Mutant> {
     if parts.recurs.shape.is_none() {
         return Vec::new();
@@ -205,7 +173,7 @@ fn at_once(parts: &Parts<'_>) -> Vec<Mutant> {
     patched(parts).iter().filter_map(|f| parts.harness.at_once(f.path, f.old, f.new)).collect()
 }
 
-fn patched<'a>(parts: &Parts<'a>) -> Vec<Patched<'a>> {
+pub fn patched<'a>(parts: &Parts<'a>) -> Vec<Patched<'a>> {
     let product = parts.files.iter().filter(|f| f.is_product());
     product.filter_map(|f| Some(Patched { path: &f.path, old: f.old.as_deref(), new: f.new.as_deref()? })).collect()
 }
@@ -265,7 +233,7 @@ async fn notice(
         tried.extend(stretch.iter().zip(&reports).filter(|(_, r)| r.ended != Ended::BuildFailed).map(|(m, r)| Tried {
             mutant: m.clone(),
             caught_by: caught(ids, r),
-            as_on_base: r.tests.iter().any(|t| parts.recurs.is(&t.id, t)),
+            as_on_base: r.tests.iter().any(|t| as_on_base(parts, m, t)),
         }));
         done += stretch.len();
         if reports.len() < stretch.len() {
@@ -273,6 +241,13 @@ async fn notice(
         }
     }
     Ok((tried, mutants.len() - done))
+}
+
+fn as_on_base(parts: &Parts<'_>, mutant: &Mutant, test: &TestResult) -> bool {
+    match mutant.kind {
+        MutantKind::AtOnce => parts.recurs.is_in_same_words(&test.id, test, &str::to_string),
+        _ => parts.recurs.is(&test.id, test),
+    }
 }
 
 /// What the counting tests let through, against everything that passes with the patch.
@@ -300,7 +275,7 @@ async fn whole_suite(parts: &Parts<'_>, mut tried: Vec<Tried>, timeout: Duration
 /// A forced condition matters only where its other side is as on base; a changed check is no other test's business.
 fn matters(tried: &[Tried], mutant: &Mutant) -> bool {
     match mutant.kind {
-        MutantKind::Check | MutantKind::Given | MutantKind::OtherValue | MutantKind::AtOnce => false,
+        MutantKind::Check | MutantKind::Given | MutantKind::AtOnce => false,
         MutantKind::Forced { .. } => tried.iter().any(|t| t.as_on_base && t.mutant.is_other_side_of(mutant)),
         _ => true,
     }

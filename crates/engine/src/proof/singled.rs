@@ -1,0 +1,79 @@
+//! Values that the patch's code names and only its tests give: with others in their place, a fix for these values alone
+//! shows itself.
+
+use super::ground::Job;
+use super::strength::{Parts, patched};
+use crate::evidence::PatchFile;
+use domain::Result;
+use domain::harness::{Singled, Variant};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const VALUES_MAX: usize = 6;
+
+/// The file of a test, and a value of it without which everything is as on base, and which nothing but the patch knows.
+pub async fn only(parts: &Parts<'_>, ids: &[String], timeout: Duration) -> Result<Option<(String, Singled)>> {
+    let singled = all(parts);
+    let variant = |path: &str, key: String, text: &str| Variant {
+        key,
+        edits: vec![(path.to_string(), Some(text.to_string()))],
+        ids: Some(ids.to_vec()),
+        lenient: true,
+        ..Variant::default()
+    };
+    let variants: Vec<Variant> = singled
+        .iter()
+        .enumerate()
+        .flat_map(|(i, (path, one))| one.others.iter().map(move |(_, text)| (i, path, text)))
+        .enumerate()
+        .map(|(n, (i, path, text))| variant(path, format!("value-{i}-{n}"), text))
+        .collect();
+    let job = Job { line: "the counting tests with other values".to_string(), fresh: false, disguised: false, timeout, guard: false };
+    let reports = parts.ground.spread(&parts.trees.patch, variants, &job).await?;
+    let mut reports = reports.iter();
+    for (path, one) in singled {
+        let mut is_as_on_base = true;
+        for (other, _) in &one.others {
+            let own_words = |text: &str| text.replace(other.as_str(), &one.value);
+            let report = reports.next();
+            is_as_on_base &= report.is_some_and(|r| r.tests.iter().any(|t| parts.recurs.is_in_same_words(&t.id, t, &own_words)));
+        }
+        if is_as_on_base && !parts.known.was_written(&one.value).await? {
+            return Ok(Some((path, one)));
+        }
+    }
+    Ok(None)
+}
+
+/// None if some of it was reported: then the rest may belong to it.
+fn all(parts: &Parts<'_>) -> Vec<(String, Singled)> {
+    if parts.recurs.shape.is_none() {
+        return Vec::new();
+    }
+    let patch = patched(parts);
+    let of = |file: &PatchFile| {
+        let own = parts.counting.iter().filter(|c| c.file == file.path).map(|c| &c.declared);
+        let lines: BTreeSet<u32> = match file.is_test() {
+            true => file.added().into_iter().map(|(line, _)| line).chain(own.flat_map(|d| d.line..=d.last_line)).collect(),
+            false => own.flat_map(|d| d.line..=d.last_line).collect(),
+        };
+        let text = file.new.as_deref().filter(|_| !lines.is_empty())?;
+        let found = parts.harness.singled_out(&file.path, text, &lines, &patch);
+        Some(found.into_iter().map(|one| (file.path.clone(), one)).collect::<Vec<_>>())
+    };
+    let mut found: Vec<(String, Singled)> = parts.files.iter().filter_map(of).flatten().collect();
+    if found.iter().any(|(_, one)| parts.known.was_told(&one.value)) {
+        return Vec::new();
+    }
+    found.retain(|(_, one)| !is_protocol(&one.value));
+    found.truncate(VALUES_MAX);
+    found
+}
+
+/// Words and numbers of HTTP (RFC 9110 and the registry of its status codes) mean the same to everybody, whatever the
+/// project says of them.
+fn is_protocol(value: &str) -> bool {
+    let is_status = |n: u16| matches!(n, 100..=103 | 200..=208 | 226 | 300..=308 | 400..=418 | 421..=426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511);
+    value.parse().is_ok_and(is_status)
+        || matches!(value, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT")
+}
