@@ -305,6 +305,20 @@ pub struct Singled {
     pub others: Vec<(String, String)>,
 }
 
+impl Singled {
+    /// Where a text has a value in it, in whatever case.
+    pub fn places(text: &str, value: &str) -> Vec<usize> {
+        text.to_ascii_lowercase().match_indices(&value.to_ascii_lowercase()).map(|(at, _)| at).collect()
+    }
+    pub fn replaced(text: &str, value: &str, other: &str) -> String {
+        let mut text = text.to_string();
+        for at in Singled::places(&text, value).into_iter().rev() {
+            text.replace_range(at..at + value.len(), other);
+        }
+        text
+    }
+}
+
 /// A line of added product code that a proof can't live with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

@@ -3,7 +3,7 @@
 
 use super::ground::Job;
 use super::strength::{Parts, patched};
-use crate::evidence::PatchFile;
+use crate::evidence::{PatchFile, green};
 use domain::Result;
 use domain::harness::{Singled, Variant};
 use std::collections::BTreeSet;
@@ -14,29 +14,31 @@ const VALUES_MAX: usize = 6;
 /// The file of a test, and a value of it without which everything is as on base, and which nothing but the patch knows.
 pub async fn only(parts: &Parts<'_>, ids: &[String], timeout: Duration) -> Result<Option<(String, Singled)>> {
     let singled = all(parts);
-    let variant = |path: &str, key: String, text: &str| Variant {
-        key,
-        edits: vec![(path.to_string(), Some(text.to_string()))],
-        ids: Some(ids.to_vec()),
-        lenient: true,
-        ..Variant::default()
-    };
-    let variants: Vec<Variant> = singled
-        .iter()
-        .enumerate()
-        .flat_map(|(i, (path, one))| one.others.iter().map(move |(_, text)| (i, path, text)))
-        .enumerate()
-        .map(|(n, (i, path, text))| variant(path, format!("value-{i}-{n}"), text))
-        .collect();
+    let mut variants = Vec::new();
+    for (path, one) in &singled {
+        for (other, text) in &one.others {
+            variants.push(Variant {
+                key: format!("value-{}", variants.len()),
+                edits: vec![(path.clone(), Some(text.clone()))],
+                // A test may be named by what it gives.
+                ids: Some(ids.iter().map(|id| Singled::replaced(id, &one.value, other)).collect()),
+                lenient: true,
+                ..Variant::default()
+            });
+        }
+    }
     let job = Job { line: "the counting tests with other values".to_string(), fresh: false, disguised: false, timeout, guard: false };
-    let reports = parts.ground.spread(&parts.trees.patch, variants, &job).await?;
-    let mut reports = reports.iter();
+    let mut reports = parts.ground.spread(&parts.trees.patch, variants, &job).await?.into_iter();
     for (path, one) in singled {
         let mut is_as_on_base = true;
         for (other, _) in &one.others {
-            let own_words = |text: &str| text.replace(other.as_str(), &one.value);
-            let report = reports.next();
-            is_as_on_base &= report.is_some_and(|r| r.tests.iter().any(|t| parts.recurs.is_in_same_words(&t.id, t, &own_words)));
+            let Some(report) = reports.next() else { return Ok(None) };
+            let in_words_of_base = |text: &str| text.replace(other.as_str(), &one.value);
+            let is_same = |id: &String| {
+                let result = green::find(&report, &Singled::replaced(id, &one.value, other));
+                result.is_some_and(|result| parts.recurs.is_in_same_words(id, result, &in_words_of_base))
+            };
+            is_as_on_base &= ids.iter().any(is_same);
         }
         if is_as_on_base && !parts.known.was_written(&one.value).await? {
             return Ok(Some((path, one)));

@@ -11,13 +11,15 @@ const OF_FOLDER: &[&str] = &["__init__", "index", "main", "mod"];
 /// The first such file. Nothing is said of a product that lists folders or loads by names it makes up, nor of a folder
 /// whose files nobody names.
 pub async fn first(harness: &dyn TestHarness, files: &[PatchFile], known: &Known<'_>) -> Result<Option<String>> {
-    let product: Vec<&PatchFile> = files.iter().filter(|f| f.is_product()).collect();
+    let product: Vec<&PatchFile> = files.iter().filter(|f| f.is_product() && !is_prose(&f.path)).collect();
     let is_new_code = |f: &&PatchFile| f.old.is_none() && f.new.as_deref().is_some_and(|text| harness.loads_any(&f.path, text).is_some());
     let Some(one) = product.first().filter(|_| product.iter().all(is_new_code)) else { return Ok(None) };
     let Some(texts) = known.texts().await? else { return Ok(None) };
     let before: Vec<&(String, String)> = texts.iter().filter(|(path, _)| harness.classify(path, None, None) != FileClass::Test).collect();
-    let is_named = |path: &str| before.iter().any(|(other, text)| other != path && has_word(text, stem(path)));
-    if product.iter().any(|f| is_named(&f.path)) || before.iter().any(|(path, text)| harness.loads_any(path, text) == Some(true)) {
+    let names = |text: &str, path: &str| has_word(text, stem(path));
+    if product.iter().any(|f| before.iter().any(|(_, text)| names(text, &f.path)))
+        || before.iter().any(|(path, text)| harness.loads_any(path, text) == Some(true))
+    {
         return Ok(None);
     }
     let beside: Vec<&str> = before
@@ -27,8 +29,13 @@ pub async fn first(harness: &dyn TestHarness, files: &[PatchFile], known: &Known
         })
         .map(|(path, _)| path.as_str())
         .collect();
-    let is_by_convention = !beside.is_empty() && !beside.iter().any(|path| is_named(path));
+    let is_named = |path: &&str| texts.iter().any(|(other, text)| other != path && names(text, path));
+    let is_by_convention = !beside.is_empty() && !beside.iter().any(is_named);
     Ok((!is_by_convention).then(|| one.path.clone()))
+}
+
+fn is_prose(path: &str) -> bool {
+    [".md", ".rst", ".adoc"].iter().any(|end| path.ends_with(end))
 }
 
 fn folder(path: &str) -> &str {

@@ -51,7 +51,7 @@ impl Literal {
         if self.is_number || is_number(value) {
             return self.is_number && self.text == value;
         }
-        self.text == value || !places_of(&self.text, value).is_empty()
+        self.text == value || value.len() >= PART_CHARS_MIN && !Singled::places(&self.text, value).is_empty()
     }
 }
 
@@ -151,27 +151,12 @@ fn next(c: char) -> char {
     }
 }
 
-/// Where a longer text has the value in it, in whatever case.
-fn places_of(text: &str, value: &str) -> Vec<usize> {
-    if value.len() < PART_CHARS_MIN {
-        return Vec::new();
-    }
-    let (text, value) = (text.to_ascii_lowercase(), value.to_ascii_lowercase());
-    text.match_indices(&value).map(|(at, _)| at).collect()
-}
-
 fn given_instead(text: &str, places: &[&Literal], value: &str, other: &str) -> String {
-    let mut text = text.to_string();
-    for place in places.iter().rev() {
-        let own = &text[place.range.clone()];
-        let inner = own.find(&place.text).unwrap_or_default();
-        let at: Vec<usize> = if place.text == value { vec![0] } else { places_of(&place.text, value) };
-        for at in at.into_iter().rev() {
-            let from = place.range.start + inner + at;
-            text = replace(&text, from..from + value.len(), other);
-        }
-    }
-    text
+    let turned = |text: String, place: &&Literal| {
+        let own = Singled::replaced(&text[place.range.clone()], value, other);
+        replace(&text, place.range.clone(), &own)
+    };
+    places.iter().rev().fold(text.to_string(), turned)
 }
 
 #[cfg(test)]
