@@ -159,7 +159,7 @@ fn check(score: Score) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python() {
-    check(suite("Python", &["python", "python_styles", "python_signs", "python_more"], |_| Some(layers::python())).await);
+    check(suite("Python", &["python", "python_styles", "python_signs", "python_more", "python_close"], |_| Some(layers::python())).await);
 }
 
 /// Each of them keeps both cores busy: side by side they would only be slow enough for their deadlines.
@@ -168,7 +168,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn javascript() {
     let _turn = TURN.lock().await;
-    check(suite("node:test", &["javascript"], layers::npm).await);
+    check(suite("node:test", &["javascript", "javascript_close"], layers::npm).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,7 +199,7 @@ async fn javascript_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rust() {
     let _turn = TURN.lock().await;
-    check(suite("Rust", &["rust", "rust_styles", "rust_examples"], |_| Some(layers::rust())).await);
+    check(suite("Rust", &["rust", "rust_styles", "rust_examples", "rust_close"], |_| Some(layers::rust())).await);
 }
 
 /// Set-up as a run does it: a dependency is fetched and built once, and proofs without a network stand on that.

@@ -301,8 +301,8 @@ pub struct Singled {
     pub line: u32,
     pub named_in: String,
     pub named_at: u32,
-    /// Other values, each with the test file that gives it.
-    pub others: Vec<(String, String)>,
+    /// Other values, each with the test file that gives it; of every group one has to behave as on base.
+    pub others: Vec<Vec<(String, String)>>,
 }
 
 impl Singled {

@@ -5,7 +5,7 @@ use super::incident::Shape;
 use super::{Saying, broken, short};
 use crate::proof::Side;
 use domain::evidence::{Rule, RuleResult};
-use domain::harness::{Link, TestResult};
+use domain::harness::{Link, Place, TestResult};
 use std::collections::BTreeSet;
 
 pub struct Sides<'a> {
@@ -17,12 +17,21 @@ pub struct Sides<'a> {
     pub checked_at: &'a [(u32, u32)],
 }
 
+/// What is known of the code beside the tests.
+pub struct Helpers<'a> {
+    /// First and last line of a helper that is as on base.
+    pub of_base: &'a dyn Fn(&Place) -> Option<(u32, u32)>,
+    /// Whether a file names a word.
+    pub names: &'a dyn Fn(&str, &str) -> bool,
+}
+
 pub fn judge(
     shape: &Shape,
     sides: &Sides<'_>,
     is_test: &dyn Fn(&str) -> bool,
     handles: &dyn Fn(&Link, bool) -> bool,
     raises: &dyn Fn(&Link, Side) -> Option<bool>,
+    helpers: &Helpers<'_>,
 ) -> Option<RuleResult> {
     let on_base = common_steps(shape, sides, is_test);
     let can_tell = !sides.patch.steps.is_empty();
@@ -44,7 +53,8 @@ pub fn judge(
             );
         }
     }
-    let repeated = on_base.iter().any(|step| sides.patch.steps.iter().any(|s| asks_the_same(step, s)));
+    let repeated = on_base.iter().any(|step| sides.patch.steps.iter().any(|s| asks_the_same(step, s)))
+        || sides.base.iter().flat_map(|r| matching(shape, r, is_test)).any(|link| is_called_off(sides, link, is_test, helpers));
     if can_tell && !on_base.is_empty() && !repeated {
         let step = on_base.first().cloned().unwrap_or_default();
         return Some(
@@ -62,6 +72,29 @@ pub fn judge(
         );
     }
     unchecked(sides)
+}
+
+/// Whether base failed in what a helper of base's tests called for the product, a timer's function or a listener, and now
+/// nothing is called there though the test comes by. What a test names it calls itself, and that it has to go on doing.
+fn is_called_off(sides: &Sides<'_>, link: &Link, is_test: &dyn Fn(&str) -> bool, helpers: &Helpers<'_>) -> bool {
+    let own_file = super::red::file_of(sides.id);
+    let Some(at) = link.frames.iter().rposition(|p| is_test(&p.file)) else { return false };
+    let (helper, Some(called)) = (&link.frames[at], link.frames.get(at + 1)) else { return false };
+    let Some(own) = link.frames[..at].iter().find(|p| p.file == own_file) else { return false };
+    let Some((first, last)) = (helpers.of_base)(helper) else { return false };
+    let function = called.function.rsplit(['.', ' ']).next().unwrap_or_default();
+    if (helpers.names)(&helper.file, function) || (helpers.names)(own_file, function) {
+        return false;
+    }
+    let ran = |file: &str, first: u32, last: u32| {
+        let is_there = |s: &String| line_of(s).rsplit_once(':').is_some_and(|(f, _)| f == file) && (first..=last).contains(&line_number(s));
+        sides.patch.steps.iter().any(is_there)
+    };
+    let is_other = |s: &String| {
+        line_of(s) == format!("{}:{}", helper.file, helper.line)
+            && asked(s).is_some_and(|(other, _)| !function.is_empty() && other != function)
+    };
+    ran(own_file, own.line, own.line) && ran(&helper.file, first, last) && !sides.patch.steps.iter().any(is_other)
 }
 
 /// Where base ran into the exception and the patch throws one of the same kind on purpose, in other words: the answer
@@ -163,7 +196,6 @@ fn line_number(step: &str) -> u32 {
 mod tests {
     use super::*;
     use domain::evidence::Outcome;
-    use domain::harness::Place;
 
     fn link(step: &str, caught: bool) -> Link {
         let place = Place { file: "shop/pricing.py".into(), function: "rate".into(), line: 7 };
@@ -196,7 +228,11 @@ mod tests {
         let shape = Shape { kinds: vec!["KeyError".into()], places: vec![("shop/pricing.py".into(), "rate".into())] };
         let sides = Sides { id: "tests/a.py::test_a", base: vec![base, base], patch, checked_at: &[(9, 9)] };
         let raises = |link: &Link, side: Side| Some(side == Side::Patch && link.message == "no rate");
-        judge(&shape, &sides, &|file| file.starts_with("tests/"), &|l, _| l.caught_in.is_some(), &raises).map(|r| r.code)
+        let of_base = |place: &Place| (place.file == "tests/loop.py").then_some((1, 9));
+        let names = |_: &str, word: &str| word == "rate";
+        let helpers = Helpers { of_base: &of_base, names: &names };
+        let is_test = |file: &str| file.starts_with("tests/");
+        judge(&shape, &sides, &is_test, &|l, _| l.caught_in.is_some(), &raises, &helpers).map(|r| r.code)
     }
 
     #[test]
@@ -208,6 +244,26 @@ mod tests {
         assert_eq!(code(&base, &result(vec![says("no rate")], &steps)), None);
         let same = result(vec![says("KeyError: no rate")], &[]);
         assert_eq!(code(&same, &result(vec![says("no rate")], &steps)).as_deref(), Some("still_happens"));
+    }
+
+    #[test]
+    fn what_the_product_calls_off_need_not_be_called() {
+        let place = |file: &str, function: &str, line| Place { file: file.into(), function: function.into(), line };
+        let on_base = |function: &str, helper: &str| {
+            let frames = vec![place("tests/a.py", "test_a", 3), place(helper, "pass", 7), place("shop/pricing.py", function, 9)];
+            let frames = frames.into_iter().chain([place("shop/pricing.py", "rate", 7)]).collect();
+            result(vec![Link { frames, ..link(&format!("{helper}:7 {function}, 1"), false) }], &[])
+        };
+        let passed = result(Vec::new(), &["tests/a.py:3", "tests/loop.py:6", "tests/a.py:9"]);
+        assert_eq!(code(&on_base("expire", "tests/loop.py"), &passed), None);
+        assert_eq!(code(&on_base("rate", "tests/loop.py"), &passed).as_deref(), Some("not_repeated"));
+        assert_eq!(code(&on_base("expire", "tests/a.py"), &passed).as_deref(), Some("not_repeated"));
+        let elsewhere = result(Vec::new(), &["tests/a.py:4", "tests/loop.py:6", "tests/a.py:9"]);
+        assert_eq!(code(&on_base("expire", "tests/loop.py"), &elsewhere).as_deref(), Some("not_repeated"));
+        let around = result(Vec::new(), &["tests/a.py:3", "tests/a.py:9"]);
+        assert_eq!(code(&on_base("expire", "tests/loop.py"), &around).as_deref(), Some("not_repeated"));
+        let another = result(Vec::new(), &["tests/a.py:3", "tests/loop.py:7 other, 1", "tests/a.py:9"]);
+        assert_eq!(code(&on_base("expire", "tests/loop.py"), &another).as_deref(), Some("not_repeated"));
     }
 
     #[test]

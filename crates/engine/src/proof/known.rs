@@ -1,8 +1,9 @@
 //! What was there before the patch: base's texts, the incident and the prompt. A fix may rest on that.
 
-use super::trees::Trees;
-use super::{ProofInput, trees};
-use domain::Result;
+use super::ProofInput;
+use super::trees::{self, Trees};
+use domain::{Error, Result};
+use std::path::Path;
 use tokio::sync::OnceCell;
 
 /// More text than this is not looked at, and then everything counts as known.
@@ -32,21 +33,26 @@ impl<'a> Known<'a> {
 
     /// Base's files with their texts; `None` if they are too many.
     pub async fn texts(&self) -> Result<Option<&[(String, String)]>> {
-        Ok(self.texts.get_or_try_init(|| self.read()).await?.as_deref())
+        let read = || async {
+            let (base, files) = (self.trees.base.path.clone(), self.trees.base_files.clone());
+            let reading = tokio::task::spawn_blocking(move || read(&base, files));
+            reading.await.map_err(|e| Error::internal("base's files could not be read").because(e))?
+        };
+        Ok(self.texts.get_or_try_init(read).await?.as_deref())
     }
+}
 
-    async fn read(&self) -> Result<Option<Vec<(String, String)>>> {
-        let (mut texts, mut bytes) = (Vec::new(), 0);
-        for path in &self.trees.base_files {
-            let Some(text) = trees::text(&self.trees.base, path).await? else { continue };
-            bytes += text.len();
-            if bytes > BYTES_MAX {
-                return Ok(None);
-            }
-            texts.push((path.clone(), text));
+fn read(base: &Path, files: Vec<String>) -> Result<Option<Vec<(String, String)>>> {
+    let (mut texts, mut bytes) = (Vec::new(), 0);
+    for path in files {
+        let Some(text) = trees::text(base, &path)? else { continue };
+        bytes += text.len();
+        if bytes > BYTES_MAX {
+            return Ok(None);
         }
-        Ok(Some(texts))
+        texts.push((path, text));
     }
+    Ok(Some(texts))
 }
 
 /// Thousands of numbers and hashes that nobody wrote.

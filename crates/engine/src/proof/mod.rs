@@ -203,7 +203,7 @@ impl Judge<'_> {
         add(&mut proof, self.progress, red.result.clone());
         let mut green = self.judge_green(&red.red, &evidence, &trees, red_holds);
         if let (Some(shape), RuleState::Holds) = (&shape, green.state) {
-            green = self.absence(shape, &red.red, &declared, &evidence).unwrap_or(green);
+            green = self.absence(shape, &red.red, &declared, &evidence, &trees).unwrap_or(green);
         }
         let mut good = red_holds && green.state == RuleState::Holds;
         let still_fails = green.code == "still_fails";
@@ -467,22 +467,44 @@ impl Judge<'_> {
     }
 
     /// The first run with the patch is watched as those on base are.
-    fn absence(&self, shape: &Shape, red: &[String], declared: &[counting::Counting], evidence: &Evidence) -> Option<RuleResult> {
+    fn absence(
+        &self,
+        shape: &Shape,
+        red: &[String],
+        declared: &[counting::Counting],
+        evidence: &Evidence,
+        trees: &Trees,
+    ) -> Option<RuleResult> {
         let handles = |link: &Link, can_tell: bool| match &link.caught_in {
             Some(place) => self.changes_function_at(place),
             None if can_tell && self.harness.sees_handlers() => false,
             None => link.frames.iter().any(|place| self.adds_handler(&place.file)),
         };
         let is_test = |path: &str| self.is_test(path);
+        let names =
+            |path: &str, word: &str| trees::text(&trees.patch.path, path).ok().flatten().is_none_or(|text| known::has_word(&text, word));
+        let helpers = absence::Helpers { of_base: &|place| self.helper_of_base(place), names: &names };
         red.iter().find_map(|id| {
             let base: Vec<&TestResult> = evidence.red.iter().filter_map(|r| green::find(r, id)).collect();
             let patch = green::find(&evidence.green.first()?.1, id)?;
             let own = declared.iter().map(|c| &c.declared).find(|d| d.names(patch));
             let checked_at = own.map_or(&[][..], |d| &d.checked_at);
-            absence::judge(shape, &absence::Sides { id, base, patch, checked_at }, &is_test, &handles, &|link, side| {
-                self.raises(link, side)
-            })
+            absence::judge(
+                shape,
+                &absence::Sides { id, base, patch, checked_at },
+                &is_test,
+                &handles,
+                &|link, side| self.raises(link, side),
+                &helpers,
+            )
         })
+    }
+
+    /// A whole file that the patch leaves alone, or a function in which it changes nothing.
+    fn helper_of_base(&self, place: &Place) -> Option<(u32, u32)> {
+        let Some(file) = self.files.iter().find(|f| f.path == place.file) else { return Some((1, u32::MAX)) };
+        let (first, last) = self.harness.function_around(&file.path, file.new.as_deref()?, place.line)?;
+        (!file.added().iter().any(|(line, _)| (first..=last).contains(line))).then_some((first, last))
     }
 
     fn is_test(&self, path: &str) -> bool {

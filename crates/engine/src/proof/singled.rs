@@ -16,7 +16,7 @@ pub async fn only(parts: &Parts<'_>, ids: &[String], timeout: Duration) -> Resul
     let singled = all(parts);
     let mut variants = Vec::new();
     for (path, one) in &singled {
-        for (other, text) in &one.others {
+        for (other, text) in one.others.iter().flatten() {
             variants.push(Variant {
                 key: format!("value-{}", variants.len()),
                 edits: vec![(path.clone(), Some(text.clone()))],
@@ -31,14 +31,18 @@ pub async fn only(parts: &Parts<'_>, ids: &[String], timeout: Duration) -> Resul
     let mut reports = parts.ground.spread(&parts.trees.patch, variants, &job).await?.into_iter();
     for (path, one) in singled {
         let mut is_as_on_base = true;
-        for (other, _) in &one.others {
-            let Some(report) = reports.next() else { return Ok(None) };
-            let in_words_of_base = |text: &str| text.replace(other.as_str(), &one.value);
-            let is_same = |id: &String| {
-                let result = green::find(&report, &Singled::replaced(id, &one.value, other));
-                result.is_some_and(|result| parts.recurs.is_in_same_words(id, result, &in_words_of_base))
-            };
-            is_as_on_base &= ids.iter().any(is_same);
+        for group in &one.others {
+            let mut is_any = false;
+            for (other, _) in group {
+                let Some(report) = reports.next() else { return Ok(None) };
+                let in_words_of_base = |text: &str| text.replace(other.as_str(), &one.value);
+                let is_same = |id: &String| {
+                    let result = green::find(&report, &Singled::replaced(id, &one.value, other));
+                    result.is_some_and(|result| parts.recurs.is_in_same_words(id, result, &in_words_of_base))
+                };
+                is_any |= ids.iter().any(is_same);
+            }
+            is_as_on_base &= is_any;
         }
         if is_as_on_base && !parts.known.was_written(&one.value).await? {
             return Ok(Some((path, one)));

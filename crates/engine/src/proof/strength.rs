@@ -121,7 +121,7 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     ];
     evidence.untried += parts_of_patch.iter().map(|(_, left)| left).sum::<usize>();
     let changes = parts_of_patch.into_iter().flat_map(|(mutants, _)| mutants).collect();
-    let hushes = hushes(parts, &red.frames).await?;
+    let hushes = hushes(parts, &red.frames)?;
     let (hushed, tried, singled_out) = futures::try_join!(
         notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
         notice(parts, &parts.trees.patch, changes, counting, timeout, end, "the patch made wrong"),
@@ -193,11 +193,11 @@ fn given(parts: &Parts<'_>) -> Vec<Mutant> {
     parts.files.iter().filter(|f| f.is_test()).flat_map(of).collect()
 }
 
-async fn hushes(parts: &Parts<'_>, frames: &[Place]) -> Result<Vec<Mutant>> {
+fn hushes(parts: &Parts<'_>, frames: &[Place]) -> Result<Vec<Mutant>> {
     let mut mutants: Vec<Mutant> = Vec::new();
     let mut functions = 0;
     for frame in frames.iter().rev() {
-        let Some(text) = trees::text(&parts.trees.red, &frame.file).await? else { continue };
+        let Some(text) = trees::text(&parts.trees.red.path, &frame.file)? else { continue };
         let found = parts.harness.hush(&frame.file, &text, frame);
         let known = found.first().is_some_and(|f| mutants.iter().any(|m| m.file == f.file && m.line == f.line));
         if found.is_empty() || known {

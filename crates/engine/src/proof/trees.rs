@@ -171,6 +171,6 @@ fn is_plain_file(root: &Path, path: &str) -> bool {
 }
 
 /// A file of a tree as text. The name may come from a report that the patch's own process wrote.
-pub async fn text(tree: &Tree, path: &str) -> Result<Option<String>> {
-    Ok(strangers::read(&tree.path, path, TEXT_BYTES_MAX)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+pub fn text(tree: &Path, path: &str) -> Result<Option<String>> {
+    Ok(strangers::read(tree, path, TEXT_BYTES_MAX)?.and_then(|bytes| String::from_utf8(bytes).ok()))
 }

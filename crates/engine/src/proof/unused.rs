@@ -4,11 +4,12 @@ use super::known::{Known, has_word};
 use crate::evidence::PatchFile;
 use domain::Result;
 use domain::harness::{FileClass, TestHarness};
+use std::collections::BTreeSet;
 
 /// Names of files that stand for their folder.
 const OF_FOLDER: &[&str] = &["__init__", "index", "main", "mod"];
 
-/// The first such file. Nothing is said of a product that lists folders or loads by names it makes up, nor of a folder
+/// The first such file. Nothing is said of a folder that the product may list or load from by names it makes up, nor of one
 /// whose files nobody names.
 pub async fn first(harness: &dyn TestHarness, files: &[PatchFile], known: &Known<'_>) -> Result<Option<String>> {
     let product: Vec<&PatchFile> = files.iter().filter(|f| f.is_product() && !is_prose(&f.path)).collect();
@@ -17,9 +18,14 @@ pub async fn first(harness: &dyn TestHarness, files: &[PatchFile], known: &Known
     let Some(texts) = known.texts().await? else { return Ok(None) };
     let before: Vec<&(String, String)> = texts.iter().filter(|(path, _)| harness.classify(path, None, None) != FileClass::Test).collect();
     let names = |text: &str, path: &str| has_word(text, stem(path));
-    if product.iter().any(|f| before.iter().any(|(_, text)| names(text, &f.path)))
-        || before.iter().any(|(path, text)| harness.loads_any(path, text) == Some(true))
-    {
+    let folders: BTreeSet<&str> = texts.iter().map(|(path, _)| name(folder(path))).filter(|name| !name.is_empty()).collect();
+    let may_load = |path: &str| {
+        let mut loaders = before.iter().filter(|(other, text)| harness.loads_any(other, text) == Some(true));
+        // One that names folders means these.
+        let own = Some(name(folder(path))).filter(|name| !name.is_empty());
+        loaders.any(|(_, text)| own.is_some_and(|own| has_word(text, own)) || !folders.iter().any(|folder| has_word(text, folder)))
+    };
+    if product.iter().any(|f| before.iter().any(|(_, text)| names(text, &f.path)) || may_load(&f.path)) {
         return Ok(None);
     }
     let beside: Vec<&str> = before

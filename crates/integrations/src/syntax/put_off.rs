@@ -1,8 +1,9 @@
 //! What added code puts off, to a timer or a thread that nobody waits for, done at once: an exception that comes when the
 //! test is over is still one.
 
-use super::{Language, Source, added_lines, line, named, replace};
+use super::{Language, Source, added_lines, essence, line, named, replace};
 use domain::harness::{Mutant, MutantKind};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use tree_sitter::Node;
 
@@ -12,13 +13,17 @@ const JAVASCRIPT: &[(&str, usize, usize)] =
     &[("setTimeout", 0, 2), ("setInterval", 0, 2), ("setImmediate", 0, 1), ("nextTick", 0, 1), ("queueMicrotask", 0, 1)];
 const PYTHON: &[(&str, usize, usize)] = &[("Timer", 1, 9), ("call_later", 1, 2), ("call_at", 1, 2), ("call_soon", 0, 1), ("Thread", 9, 9)];
 
+/// In the place of an awaited pause.
+const SLEPT: &str = "__import__('asyncio').sleep(0)";
+/// Tasks of a loop; what they put off is what they sleep over.
+const TASKS: &[&str] = &["create_task", "ensure_future"];
+
 /// The whole file, with all of it done at once and no added line that sleeps; `None` if nothing is put off.
 pub fn at_once(path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
     let language = Language::of(path)?;
     let awake = edited(&Source::parse(language, new)?, old, &sleep);
     let source = Source::parse(language, &awake)?;
-    let added = added_lines(old, &awake);
-    let first = source.nodes().into_iter().find(|n| added.contains(&line(*n)) && now(&source, *n).is_some())?;
+    let first = added(&source, old).into_iter().find(|n| now(&source, *n).is_some())?;
     let text = edited(&source, old, &now);
     Source::parse(language, &text).filter(|s| !s.has_error())?;
     Some(Mutant {
@@ -32,16 +37,25 @@ pub fn at_once(path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
 
 /// The text with something else in the place of added nodes; of two that stand in one another the outer is taken.
 fn edited(source: &Source<'_>, old: Option<&str>, with: &dyn Fn(&Source<'_>, Node<'_>) -> Option<String>) -> String {
-    let added = added_lines(old, source.text);
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-    for node in source.nodes().into_iter().filter(|n| added.contains(&line(*n))) {
+    for node in added(source, old) {
         let is_outer = edits.last().is_none_or(|(range, _)| node.start_byte() >= range.end);
         edits.extend(with(source, node).filter(|_| is_outer).map(|text| (node.byte_range(), text)));
     }
     edits.into_iter().rev().fold(source.text.to_string(), |text, (range, with)| replace(&text, range, &with))
 }
 
-/// Nothing in the place of a call that only sleeps.
+/// The nodes of added lines, without calls that base makes too.
+fn added<'t>(source: &'t Source<'_>, old: Option<&str>) -> Vec<Node<'t>> {
+    let lines = added_lines(old, source.text);
+    let old = old.and_then(|old| Source::parse(source.language, old));
+    let is_call = |node: &Node<'_>| matches!(node.kind(), "call" | "call_expression");
+    let calls: BTreeSet<String> = old.iter().flat_map(|old| old.nodes().into_iter().filter(is_call).map(|n| essence(old, n))).collect();
+    let is_added = |node: &Node<'t>| lines.contains(&line(*node)) && !(is_call(node) && calls.contains(&essence(source, *node)));
+    source.nodes().into_iter().filter(is_added).collect()
+}
+
+/// A moment in the place of a call that only sleeps.
 fn sleep(source: &Source<'_>, node: Node<'_>) -> Option<String> {
     let nothing = match source.language {
         Language::Python => "None",
@@ -49,7 +63,8 @@ fn sleep(source: &Source<'_>, node: Node<'_>) -> Option<String> {
         _ => return None,
     };
     let called = matches!(node.kind(), "call" | "call_expression").then(|| node.child_by_field_name("function"))?.map(|f| source.of(f))?;
-    (called.rsplit(['.', ':']).next() == Some("sleep") && !called.contains("asyncio")).then(|| nothing.to_string())
+    let is_sleep = called.rsplit(['.', ':']).next() == Some("sleep");
+    is_sleep.then(|| if called.contains("asyncio") { SLEPT.to_string() } else { nothing.to_string() })
 }
 
 /// A call that puts something off, with it done right before.
@@ -68,6 +83,12 @@ fn now(source: &Source<'_>, node: Node<'_>) -> Option<String> {
             });
             let is_thread = last == "spawn" && called.contains("thread") && is_dropped;
             is_thread.then(|| arguments.first().map(|f| format!("({})()", source.of(*f))))?
+        }
+        Language::Python if TASKS.contains(&last) => {
+            let function = std::iter::successors(node.parent(), |n| n.parent()).find(|n| n.kind() == "function_definition")?;
+            let can_wait = source.of(function).starts_with("async") && source.text.contains(SLEPT);
+            let task = arguments.first().filter(|_| can_wait).map(|a| source.of(*a))?;
+            Some(format!("[await ({task}), {}()][1]", "__import__('asyncio').Future"))
         }
         Language::Python => {
             let (_, at, rest) = PYTHON.iter().find(|(name, ..)| *name == last)?;
@@ -106,6 +127,11 @@ mod tests {
             ("a.ts", "globalThis.setTimeout(f, 9, a, b);\n", "((f)(a, b), globalThis.setTimeout(f, 9, a, b));\n"),
             ("a.py", "t = Timer(60, f, [a])\n", "t = ((f)(*([a] or ())), Timer(60, f, [a]))[1]\n"),
             ("a.py", "Thread(target=f, args=(a,)).start()\n", "((f)(*((a,) or ())), Thread(target=f, args=(a,)))[1].start()\n"),
+            (
+                "a.py",
+                "async def f():\n    create_task(g())\nasync def g():\n    await asyncio.sleep(60)\n",
+                "async def f():\n    [await (g()), __import__('asyncio').Future()][1]\nasync def g():\n    await __import__('asyncio').sleep(0)\n",
+            ),
             ("a.py", "loop.call_later(60, f, a)\n", "((f)(a), loop.call_later(60, f, a))[1]\n"),
         ] {
             assert_eq!(changed(path, new).as_deref(), Some(expected));
@@ -119,5 +145,8 @@ mod tests {
         assert_eq!(text, "fn f(a: u8) {\n    (move || {\n        ();\n        a / 0\n    })();\n}\n");
         assert_eq!(changed("a.rs", "fn f() -> u8 {\n    thread::spawn(|| 1).join().unwrap()\n}\n"), None);
         assert_eq!(changed("a.js", "later(() => 1);\n"), None);
+        let old = "setTimeout(f, 9);\n";
+        assert_eq!(at_once("a.js", Some(old), "timer = setTimeout(f, 9);\n"), None);
+        assert!(at_once("a.js", Some(old), "timer = setTimeout(f, 99);\n").is_some());
     }
 }

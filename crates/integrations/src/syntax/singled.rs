@@ -1,14 +1,18 @@
 //! Values that a patch singles out and a test gives: copies of the test that give others. Where they fail as on base, the
 //! patch is right for those values alone.
 
-use super::{Language, Source, added_lines, below, line, replace};
+use super::{Language, Source, added_lines, below, essence, line, named, replace};
 use domain::harness::{Patched, Singled};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use tree_sitter::Node;
 
 const WORDS: &[&str] = &["string_content", "string_fragment", "char_literal"];
 const NUMBERS: &[&str] = &["integer", "float", "number", "integer_literal", "float_literal"];
 const KEYS: &[&str] = &["property_identifier"];
+/// Collections that are written down, and choices by a value.
+const TABLES: &[&str] =
+    &["array", "array_expression", "dictionary", "list", "match_block", "object", "set", "switch_body", "tuple", "enum_body"];
 const PATTERNS: &[&str] = &["regex_pattern"];
 /// A shorter word may stand in a longer one by chance.
 const PART_CHARS_MIN: usize = 3;
@@ -31,7 +35,7 @@ pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patch
                 continue;
             }
             let copy = |other: &String| (other.clone(), given_instead(text, &places, &value, other));
-            let others = others.iter().map(copy).collect();
+            let others = others.iter().map(|group| group.iter().map(copy).collect()).collect();
             let singled = Singled { value: value.clone(), named_in: file.path.to_string(), named_at: at, line: first.line, others };
             found.insert(value, singled);
         }
@@ -98,8 +102,13 @@ fn named_by(file: &Patched<'_>) -> BTreeMap<String, u32> {
     let Some(language) = Language::of(file.path) else { return BTreeMap::new() };
     let Some(source) = Source::parse(language, file.new) else { return BTreeMap::new() };
     let added = added_lines(file.old, file.new);
+    let before = file.old.and_then(|old| Source::parse(language, old)).map(|old| tables(&old)).unwrap_or_default();
     let mut found = BTreeMap::new();
     for node in below(source.root()).into_iter().filter(|n| added.contains(&line(*n))) {
+        let mut around = std::iter::successors(node.parent(), |n| n.parent());
+        if around.any(|n| TABLES.contains(&n.kind()) && has_grown(&entries(&source, n), &before)) {
+            continue;
+        }
         let text = source.of(node);
         let is_key = || KEYS.contains(&node.kind()) && node.parent().is_some_and(|p| p.kind() == "pair");
         if WORDS.contains(&node.kind()) || NUMBERS.contains(&node.kind()) || is_key() {
@@ -113,6 +122,21 @@ fn named_by(file: &Patched<'_>) -> BTreeMap<String, u32> {
     found
 }
 
+/// The entries of each table.
+fn tables(source: &Source<'_>) -> Vec<BTreeSet<String>> {
+    let tables = source.nodes().into_iter().filter(|n| TABLES.contains(&n.kind()));
+    tables.map(|n| entries(source, n)).filter(|entries| !entries.is_empty()).collect()
+}
+
+fn entries(source: &Source<'_>, table: Node<'_>) -> BTreeSet<String> {
+    named(table).into_iter().map(|entry| essence(source, entry)).collect()
+}
+
+/// A further entry of base's own table is data like the others.
+fn has_grown(now: &BTreeSet<String>, before: &[BTreeSet<String>]) -> bool {
+    before.iter().any(|old| old.is_subset(now))
+}
+
 /// The words of a pattern, without what a backslash makes of a letter.
 fn parts(text: &str) -> impl Iterator<Item = String> + '_ {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '\\');
@@ -120,22 +144,26 @@ fn parts(text: &str) -> impl Iterator<Item = String> + '_ {
     words.filter(|w| w.chars().count() >= PART_CHARS_MIN && !is_number(w)).map(str::to_string)
 }
 
-/// Values of the same look: for a number both neighbours, since one of them may lie beyond a boundary.
-fn others(value: &str) -> Vec<String> {
+/// Values of the same look, in groups. On one side of a boundary a number is another case, so there have to be some on both;
+/// a year of leap years is not next to the last one.
+fn others(value: &str) -> Vec<Vec<String>> {
     if is_number(value) {
         return match (value.parse::<i64>(), value.parse::<f64>()) {
-            (Ok(0), _) => Vec::new(),
-            (Ok(n), _) => vec![(n - 1).to_string(), n.saturating_add(1).to_string()],
-            (_, Ok(n)) => vec![format!("{:?}", n - 1.0), format!("{:?}", n + 1.0)].into_iter().filter(|n| !n.starts_with('-')).collect(),
+            (Ok(n), _) if n > 0 => {
+                vec![steps(n, -1), steps(n, 1)].into_iter().map(|side| side.iter().map(i64::to_string).collect()).collect()
+            }
+            (Err(_), Ok(n)) if n >= 1.0 => vec![vec![format!("{:?}", n - 1.0)], vec![format!("{:?}", n + 1.0)]],
             _ => Vec::new(),
         };
     }
-    let turned = |at: Option<usize>| {
-        at.map(|at| value.char_indices().map(|(i, c)| if i == at { next(c) } else { c }).collect::<String>()).filter(|other| other != value)
-    };
-    let mut all: Vec<String> = [value.rfind(can_turn), value.find(can_turn)].into_iter().filter_map(turned).collect();
-    all.dedup();
-    all
+    let turned = |at: usize| value.char_indices().map(|(i, c)| if i == at { next(c) } else { c }).collect::<String>();
+    let mut places: Vec<usize> = [value.rfind(can_turn), value.find(can_turn)].into_iter().flatten().collect();
+    places.dedup();
+    places.into_iter().map(|at| vec![turned(at)]).collect()
+}
+
+fn steps(n: i64, towards: i64) -> Vec<i64> {
+    [1, 4, 10].into_iter().map(|step| n.saturating_add(step * towards)).filter(|other| *other >= 0).collect()
 }
 
 fn can_turn(c: char) -> bool {
@@ -167,7 +195,7 @@ mod tests {
         let lines = added_lines(None, test);
         let patch = [Patched { path: "a.js", old: Some(old), new }];
         let all = singled_out("a.test.js", test, &lines, &patch);
-        all.into_iter().map(|s| (s.value, s.others.into_iter().map(|(_, text)| text).collect())).collect()
+        all.into_iter().map(|s| (s.value, s.others.into_iter().flatten().map(|(_, text)| text).collect())).collect()
     }
 
     #[test]
@@ -188,13 +216,16 @@ mod tests {
         assert_eq!(values("/^\\dsoon$/.test(at);\n", "f('1soon');\n"), ["soon"]);
         assert_eq!(values("if (n === 42) no();\n", "f(42);\n"), ["42"]);
         assert_eq!(values("if (n === 0 || n === ',') no();\n", "f(0, ',');\n"), Vec::<String>::new());
-        assert_eq!(found("", "n === 42;\n", "f(42);\n")[0].1, ["f(41);\n", "f(43);\n"]);
+        let numbers = [41, 38, 32, 43, 46, 52].map(|n| format!("f({n});\n"));
+        assert_eq!(found("", "n === 42;\n", "f(42);\n")[0].1, numbers);
+        assert_eq!(found("const R = { EUR: 1 };\n", "const R = { EUR: 1, GBP: 2 };\n", "f('GBP');\n"), []);
+        assert_eq!(found("const R = { EUR: 1 };\n", "const R = { EUR: 1 };\nconst S = { GBP: 2 };\n", "f('GBP');\n").len(), 1);
     }
 
     #[test]
     fn data_beside_a_test_is_given_otherwise_as_text() {
         let patch = [Patched { path: "a.py", old: None, new: "if day == 'soon': pass\n" }];
         let all = singled_out("tests/days.csv", "day\nsoon,3\n", &[2].into(), &patch);
-        assert_eq!(all[0].others[0], ("sooo".to_string(), "day\nsooo,3\n".to_string()));
+        assert_eq!(all[0].others[0][0], ("sooo".to_string(), "day\nsooo,3\n".to_string()));
     }
 }

@@ -10,6 +10,7 @@ mod files;
 mod inline;
 mod mutants;
 mod output;
+mod replaced;
 mod run;
 mod sleeve;
 mod tests_of;
@@ -108,6 +109,12 @@ impl TestHarness for Cargo {
     }
     fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
         mutants::function_around(path, text, line)
+    }
+    fn puts(&self, path: &str, text: &str) -> Vec<(String, u32)> {
+        replaced::puts(path, text)
+    }
+    fn defines(&self, path: &str, text: &str) -> BTreeSet<String> {
+        replaced::defines(path, text)
     }
     fn dependencies(&self, path: &str, text: &str) -> BTreeSet<String> {
         files::dependencies(path, text)

@@ -1,5 +1,6 @@
 //! JavaScript and TypeScript: node:test, jest, vitest and mocha, whichever the project's `package.json` names.
 
+mod disturb;
 mod files;
 mod given;
 mod handlers;

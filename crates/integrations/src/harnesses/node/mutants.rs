@@ -1,5 +1,6 @@
 //! JavaScript made wrong on purpose, by changing text within its braces.
 
+use super::disturb;
 use crate::syntax::{
     Conditions, Functions, Language, Source, Turns, added_lines, forced, hollow, last_line, line, replace, reverted, turned,
 };
@@ -71,6 +72,21 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let named = around.iter().rfind(|n| name(&source, **n) == called);
     let Some(function) = named.or(around.last()).copied() else { return Vec::new() };
     let name = name(&source, function);
+    let mutant = |giving: String, text: String, alike: u8| Mutant {
+        description: format!("the exception swallowed in `{name}`, {giving}"),
+        file: path.to_string(),
+        line: line(function),
+        text: Some(text),
+        kind: MutantKind::Hush { alike },
+    };
+    if let (Some(given), Some(disturbed)) = (disturb::gives(&source, function), disturb::disturbed(&source, function)) {
+        // Nothing to look at but what it does.
+        let Some(body) = function.child_by_field_name("body") else { return Vec::new() };
+        let caught =
+            |first: &str| replace(text, body.byte_range(), &format!("{{ try {} catch {{ {first} return {given}; }} }}", source.of(body)));
+        let shaken = caught(&disturbed);
+        return vec![mutant(format!("giving {given}"), caught(""), 0), mutant("with what it works on disturbed".to_string(), shaken, 0)];
+    }
     let is_compared = is_only_compared(&source, &name);
     HUSH_VALUES
         .iter()
@@ -79,13 +95,7 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
                 "undefined" | "7" | "'~'" if is_compared => BEYOND,
                 _ => 0,
             };
-            Some(Mutant {
-                description: format!("the exception swallowed in `{name}`, giving {value}"),
-                file: path.to_string(),
-                line: line(function),
-                text: Some(swallowing(&source, function, value)?),
-                kind: MutantKind::Hush { alike: alike | in_order },
-            })
+            Some(mutant(format!("giving {value}"), swallowing(&source, function, value)?, alike | in_order))
         })
         .collect()
 }
