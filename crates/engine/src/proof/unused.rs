@@ -19,11 +19,11 @@ pub async fn first(harness: &dyn TestHarness, files: &[PatchFile], known: &Known
     let before: Vec<&(String, String)> = texts.iter().filter(|(path, _)| harness.classify(path, None, None) != FileClass::Test).collect();
     let names = |text: &str, path: &str| has_word(text, stem(path));
     let folders: BTreeSet<&str> = texts.iter().map(|(path, _)| name(folder(path))).filter(|name| !name.is_empty()).collect();
+    let loaders: Vec<_> = before.iter().filter(|(path, text)| harness.loads_any(path, text) == Some(true)).collect();
     let may_load = |path: &str| {
-        let mut loaders = before.iter().filter(|(other, text)| harness.loads_any(other, text) == Some(true));
         // One that names folders means these.
         let own = Some(name(folder(path))).filter(|name| !name.is_empty());
-        loaders.any(|(_, text)| own.is_some_and(|own| has_word(text, own)) || !folders.iter().any(|folder| has_word(text, folder)))
+        loaders.iter().any(|(_, text)| own.is_some_and(|own| has_word(text, own)) || !folders.iter().any(|folder| has_word(text, folder)))
     };
     if product.iter().any(|f| before.iter().any(|(_, text)| names(text, &f.path)) || may_load(&f.path)) {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! Values that a patch singles out and a test gives: copies of the test that give others. Where they fail as on base, the
 //! patch is right for those values alone.
 
-use super::{Language, Source, added_lines, below, essence, line, named, replace};
+use super::{Language, Source, added_lines, essence, line, named, replace, touches};
 use domain::harness::{Patched, Singled};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,6 +18,11 @@ const PATTERNS: &[&str] = &["regex_pattern"];
 const PART_CHARS_MIN: usize = 3;
 const VALUES_MAX: usize = 8;
 
+/// More literals than this are data that nobody wrote by hand.
+const NAMED_MAX: usize = 500;
+const GIVEN_MAX: usize = 2000;
+const TABLES_MAX: usize = 1000;
+
 /// Of `text`, a test file, at these lines.
 pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>]) -> Vec<Singled> {
     let given = match Language::of(path).map(|language| Source::parse(language, text)) {
@@ -25,51 +30,56 @@ pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patch
         Some(None) => return Vec::new(),
         None => plain(text, lines),
     };
-    let mut found: BTreeMap<String, Singled> = BTreeMap::new();
+    let mut found: BTreeMap<Value, Singled> = BTreeMap::new();
     for file in patch {
-        for (value, at) in named_by(file) {
+        for (value, named_at) in named_by(file).into_iter().take(NAMED_MAX) {
             let places: Vec<&Literal> = given.iter().filter(|l| l.gives(&value)).collect();
-            let Some(first) = places.first() else { continue };
-            let others = others(&value);
-            if others.is_empty() || found.contains_key(&value) {
-                continue;
+            let Some(first) = places.first().filter(|_| !found.contains_key(&value)) else { continue };
+            let copy = |other: &String| (other.clone(), given_instead(text, &places, &value.text, other));
+            let others: Vec<Vec<_>> = others(&value).iter().map(|group| group.iter().map(copy).collect()).collect();
+            if !others.is_empty() {
+                let (named_in, line) = (file.path.to_string(), first.line);
+                found.insert(value.clone(), Singled { value: value.text, line, named_in, named_at, others });
             }
-            let copy = |other: &String| (other.clone(), given_instead(text, &places, &value, other));
-            let others = others.iter().map(|group| group.iter().map(copy).collect()).collect();
-            let singled = Singled { value: value.clone(), named_in: file.path.to_string(), named_at: at, line: first.line, others };
-            found.insert(value, singled);
+            if found.len() == VALUES_MAX {
+                break;
+            }
         }
     }
-    found.into_values().take(VALUES_MAX).collect()
+    found.into_values().collect()
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Value {
+    text: String,
+    is_number: bool,
+}
+
+impl Value {
+    fn of(source: &Source<'_>, node: Node<'_>) -> Self {
+        let (text, is_number) = (source.of(node), NUMBERS.contains(&node.kind()));
+        let text = if is_number { without_type(text) } else { text.trim_matches('\'') };
+        Value { text: text.to_string(), is_number }
+    }
 }
 
 struct Literal {
     range: Range<usize>,
     line: u32,
-    text: String,
-    is_number: bool,
+    value: Value,
 }
 
 impl Literal {
-    fn gives(&self, value: &str) -> bool {
-        if self.is_number || is_number(value) {
-            return self.is_number && self.text == value;
-        }
-        self.text == value || value.len() >= PART_CHARS_MIN && !Singled::places(&self.text, value).is_empty()
+    fn gives(&self, value: &Value) -> bool {
+        let is_within = || value.text.len() >= PART_CHARS_MIN && !Singled::places(&self.value.text, &value.text).is_empty();
+        self.value == *value || !self.value.is_number && !value.is_number && is_within()
     }
 }
 
 fn literals(source: &Source<'_>, lines: &BTreeSet<u32>) -> Vec<Literal> {
-    let nodes = source.nodes().into_iter().filter(|n| lines.contains(&line(*n)));
-    nodes
-        .filter(|n| WORDS.contains(&n.kind()) || NUMBERS.contains(&n.kind()))
-        .map(|n| Literal {
-            range: n.byte_range(),
-            line: line(n),
-            text: bare(source.of(n)).to_string(),
-            is_number: NUMBERS.contains(&n.kind()),
-        })
-        .collect()
+    let is_literal = |n: &Node<'_>| lines.contains(&line(*n)) && (WORDS.contains(&n.kind()) || NUMBERS.contains(&n.kind()));
+    let literals = source.nodes().into_iter().filter(is_literal).take(GIVEN_MAX);
+    literals.map(|n| Literal { range: n.byte_range(), line: line(n), value: Value::of(source, n) }).collect()
 }
 
 /// Of a file in no language: the lines themselves.
@@ -79,85 +89,79 @@ fn plain(text: &str, lines: &BTreeSet<u32>) -> Vec<Literal> {
     for (i, whole) in text.split_inclusive('\n').enumerate() {
         let range = at..at + whole.trim_end().len();
         at += whole.len();
-        if lines.contains(&(i as u32 + 1)) {
-            found.push(Literal { text: text[range.clone()].to_string(), range, line: i as u32 + 1, is_number: false });
+        if lines.contains(&(i as u32 + 1)) && found.len() < GIVEN_MAX {
+            let value = Value { text: text[range.clone()].to_string(), is_number: false };
+            found.push(Literal { range, line: i as u32 + 1, value });
         }
     }
     found
 }
 
-/// Without the quotes of a `char`, the type of a number.
-fn bare(text: &str) -> &str {
-    let text = text.trim_matches('\'');
+/// `42_u8` and `42` are the same number.
+fn without_type(text: &str) -> &str {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
-    if digits > 0 && ["i", "u", "f"].iter().any(|t| text[digits..].starts_with(t)) { &text[..digits] } else { text }
+    let is_type = text[digits..].starts_with(['i', 'u', 'f']);
+    if digits > 0 && is_type { text[..digits].trim_end_matches('_') } else { text }
 }
 
-fn is_number(value: &str) -> bool {
-    value.starts_with(|c: char| c.is_ascii_digit()) && value.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '_'))
-}
-
-/// What added code names and its own file did not, with the line.
-fn named_by(file: &Patched<'_>) -> BTreeMap<String, u32> {
+/// What added code names and its file did not name before, with the line.
+fn named_by(file: &Patched<'_>) -> BTreeMap<Value, u32> {
     let Some(language) = Language::of(file.path) else { return BTreeMap::new() };
     let Some(source) = Source::parse(language, file.new) else { return BTreeMap::new() };
     let added = added_lines(file.old, file.new);
-    let before = file.old.and_then(|old| Source::parse(language, old)).map(|old| tables(&old)).unwrap_or_default();
+    let grown = grown_tables(&source, &added, file.old.and_then(|old| Source::parse(language, old)).as_ref());
+    let is_data = |node: &Node<'_>| grown.iter().any(|table| table.contains(&node.start_byte()));
     let mut found = BTreeMap::new();
-    for node in below(source.root()).into_iter().filter(|n| added.contains(&line(*n))) {
-        let mut around = std::iter::successors(node.parent(), |n| n.parent());
-        if around.any(|n| TABLES.contains(&n.kind()) && has_grown(&entries(&source, n), &before)) {
-            continue;
+    for node in source.nodes().into_iter().filter(|n| added.contains(&line(*n)) && !is_data(n)) {
+        let is_key = KEYS.contains(&node.kind()) && node.parent().is_some_and(|p| p.kind() == "pair");
+        if WORDS.contains(&node.kind()) || NUMBERS.contains(&node.kind()) || is_key {
+            found.entry(Value::of(&source, node)).or_insert(line(node));
         }
-        let text = source.of(node);
-        let is_key = || KEYS.contains(&node.kind()) && node.parent().is_some_and(|p| p.kind() == "pair");
-        if WORDS.contains(&node.kind()) || NUMBERS.contains(&node.kind()) || is_key() {
-            found.entry(bare(text).to_string()).or_insert(line(node));
-            // A pattern may be written as a string.
-            parts(text).for_each(|part| _ = found.entry(part).or_insert(line(node)));
-        } else if PATTERNS.contains(&node.kind()) {
-            parts(text).for_each(|part| _ = found.entry(part).or_insert(line(node)));
+        // A pattern may be written as a string.
+        if WORDS.contains(&node.kind()) || PATTERNS.contains(&node.kind()) {
+            for text in parts(source.of(node)) {
+                found.entry(Value { text, is_number: false }).or_insert(line(node));
+            }
         }
     }
+    found.retain(|value, _| value.is_number || !file.old.is_some_and(|old| old.contains(&value.text)));
     found
 }
 
-/// The entries of each table.
-fn tables(source: &Source<'_>) -> Vec<BTreeSet<String>> {
-    let tables = source.nodes().into_iter().filter(|n| TABLES.contains(&n.kind()));
-    tables.map(|n| entries(source, n)).filter(|entries| !entries.is_empty()).collect()
-}
-
-fn entries(source: &Source<'_>, table: Node<'_>) -> BTreeSet<String> {
-    named(table).into_iter().map(|entry| essence(source, entry)).collect()
-}
-
-/// A further entry of base's own table is data like the others.
-fn has_grown(now: &BTreeSet<String>, before: &[BTreeSet<String>]) -> bool {
-    before.iter().any(|old| old.is_subset(now))
+/// Where base's own tables got further entries: those are data like the others.
+fn grown_tables(source: &Source<'_>, added: &BTreeSet<u32>, old: Option<&Source<'_>>) -> Vec<Range<usize>> {
+    let tables = |source: &Source<'_>, is_meant: &dyn Fn(Node<'_>) -> bool| -> Vec<(Range<usize>, BTreeSet<String>)> {
+        let entries = |n: Node<'_>| named(n).into_iter().map(|entry| essence(source, entry)).collect::<BTreeSet<_>>();
+        let tables = source.nodes().into_iter().filter(|n| TABLES.contains(&n.kind()) && is_meant(*n)).take(TABLES_MAX);
+        tables.map(|n| (n.byte_range(), entries(n))).filter(|(_, entries)| !entries.is_empty()).collect()
+    };
+    let before = old.map(|old| tables(old, &|_| true)).unwrap_or_default();
+    let mut now = tables(source, &|n| touches(n, added));
+    now.retain(|(_, entries)| before.iter().any(|(_, old)| old.is_subset(entries)));
+    now.into_iter().map(|(range, _)| range).collect()
 }
 
 /// The words of a pattern, without what a backslash makes of a letter.
 fn parts(text: &str) -> impl Iterator<Item = String> + '_ {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '\\');
     let words = words.map(|w| w.rsplit_once('\\').map_or(w, |(_, rest)| rest.get(1..).unwrap_or_default()));
-    words.filter(|w| w.chars().count() >= PART_CHARS_MIN && !is_number(w)).map(str::to_string)
+    words.filter(|w| w.chars().count() >= PART_CHARS_MIN && !w.bytes().all(|b| b.is_ascii_digit())).map(str::to_string)
 }
 
 /// Values of the same look, in groups. On one side of a boundary a number is another case, so there have to be some on both;
 /// a year of leap years is not next to the last one.
-fn others(value: &str) -> Vec<Vec<String>> {
-    if is_number(value) {
-        return match (value.parse::<i64>(), value.parse::<f64>()) {
-            (Ok(n), _) if n > 0 => {
-                vec![steps(n, -1), steps(n, 1)].into_iter().map(|side| side.iter().map(i64::to_string).collect()).collect()
-            }
-            (Err(_), Ok(n)) if n >= 1.0 => vec![vec![format!("{:?}", n - 1.0)], vec![format!("{:?}", n + 1.0)]],
+fn others(value: &Value) -> Vec<Vec<String>> {
+    let text = value.text.as_str();
+    if value.is_number {
+        let plain = text.replace('_', "");
+        return match (plain.parse::<i64>(), plain.parse::<f64>()) {
+            (Ok(n), _) if n > 0 => [-1, 1].map(|towards| steps(n, towards).iter().map(i64::to_string).collect()).to_vec(),
+            (Err(_), Ok(n)) if (1.0..1e15).contains(&n) => vec![vec![format!("{:?}", n - 1.0)], vec![format!("{:?}", n + 1.0)]],
             _ => Vec::new(),
         };
     }
-    let turned = |at: usize| value.char_indices().map(|(i, c)| if i == at { next(c) } else { c }).collect::<String>();
-    let mut places: Vec<usize> = [value.rfind(can_turn), value.find(can_turn)].into_iter().flatten().collect();
+    let turned = |at: usize| text.char_indices().map(|(i, c)| if i == at { next(c) } else { c }).collect::<String>();
+    let mut places: Vec<usize> = [text.rfind(can_turn), text.find(can_turn)].into_iter().flatten().collect();
     places.dedup();
     places.into_iter().map(|at| vec![turned(at)]).collect()
 }
