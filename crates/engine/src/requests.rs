@@ -82,12 +82,24 @@ pub async fn start_for_incident(engine: &Engine, tx: &mut store::Tx, incident: &
         .repository
         .ok_or_else(|| Error::conflict(format!("alert source `{}` has no repository; connect one to start runs", source.name)))?;
     repositories::check_runnable(engine, &store::repositories::get(tx, repository).await?)?;
+    let request = of_incident(engine, incident, source);
+    quotas::charge_request(engine, tx, request.workspace).await?;
+    incident.request = Some(request.id);
+    incident.state = IncidentState::Fixing;
+    incident.no_run_reason = String::new();
+    let id = request.id;
+    begin(engine, tx, request).await?;
+    Ok(id)
+}
+
+/// What an alert's run is asked for.
+pub fn of_incident(engine: &Engine, incident: &Incident, source: &Source) -> Request {
     let now = engine.now();
-    let request = Request {
+    Request {
         id: engine.clock.fresh(),
         workspace: incident.workspace,
         user: None,
-        repository: Some(repository),
+        repository: source.repository,
         incident: Some(incident.id),
         source: source.kind.clone(),
         sender: String::new(),
@@ -100,14 +112,7 @@ pub async fn start_for_incident(engine: &Engine, tx: &mut store::Tx, incident: &
         attachments: Vec::new(),
         created_at: now,
         updated_at: now,
-    };
-    quotas::charge_request(engine, tx, request.workspace).await?;
-    incident.request = Some(request.id);
-    incident.state = IncidentState::Fixing;
-    incident.no_run_reason = String::new();
-    let id = request.id;
-    begin(engine, tx, request).await?;
-    Ok(id)
+    }
 }
 
 async fn begin(engine: &Engine, tx: &mut store::Tx, request: Request) -> Result<()> {

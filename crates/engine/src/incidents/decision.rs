@@ -1,6 +1,6 @@
 //! Whether a run starts by itself, and if not, why not: in words, because people read them.
 
-use crate::{Engine, repositories, requests};
+use crate::{Engine, prompt, repositories, requests};
 use domain::incident::{Incident, IncidentState};
 use domain::source::Source;
 use domain::{Kind, Result};
@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 const OFF: &str = "automatic runs are off for this source";
 const NO_REPOSITORY: &str = "no repository is connected to this source";
+const NO_MODEL: &str = "no model can work on it";
 const BUDGET: &str = "the budget of";
 
 /// Starts a run or says why none was started. The incident is stored already; the caller stores what changed here.
@@ -31,7 +32,7 @@ pub async fn decide(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident
 pub fn may_reconsider(incident: &Incident) -> bool {
     incident.state == IncidentState::Open
         && incident.request.is_none()
-        && [OFF, NO_REPOSITORY, BUDGET].iter().any(|reason| incident.no_run_reason.starts_with(reason))
+        && [OFF, NO_REPOSITORY, NO_MODEL, BUDGET].iter().any(|reason| incident.no_run_reason.starts_with(reason))
 }
 
 async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, source: &Source) -> Result<Option<String>> {
@@ -43,6 +44,9 @@ async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, sourc
     }
     if let Some(reason) = unsuited(incident) {
         return Ok(Some(reason));
+    }
+    if let Some(reason) = no_model(engine, incident, source) {
+        return Ok(Some(format!("{NO_MODEL}: {reason}")));
     }
     let budget = i64::from(source.runs_per_hour_max);
     let since = engine.now() - SignedDuration::from_hours(1);
@@ -63,6 +67,24 @@ fn unsuited(incident: &Incident) -> Option<String> {
     }
     let has_stack = incident.alert.exceptions.iter().any(|e| !e.frames.is_empty());
     (!has_stack).then(|| "there is no stack trace".to_string())
+}
+
+/// Why the model would refuse the run's first prompt, where that is known before any call.
+fn no_model(engine: &Engine, incident: &Incident, source: &Source) -> Option<String> {
+    let request = requests::of_incident(engine, incident, source);
+    let nonce = engine.clock.token_hex(8);
+    let prompt = prompt::of(&prompt::Brief {
+        request: &request,
+        alert: Some(&incident.alert),
+        suspect: None,
+        earlier: &[],
+        messages: &[],
+        language: "",
+        nonce: &nonce,
+        has_earlier_patch: false,
+        mend: None,
+    });
+    engine.model.provider.refuses(&prompt)
 }
 
 /// The reason why no run could work on the source's repository.

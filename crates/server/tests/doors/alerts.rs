@@ -267,6 +267,26 @@ async fn whoever_gets_no_run_reads_why() {
 }
 
 #[tokio::test]
+async fn what_no_model_can_work_on_gets_no_run() {
+    let script = json!({"scripts": [
+        {"name": "known", "match": "TypeError", "steps": [{"say": "I look."}]},
+        {"name": "anything else", "steps": [{"fail": {"status": 400, "message": "No model is configured."}}]},
+    ]});
+    let script = llm::providers::Settings { script: Some(script.to_string()), ..Default::default() };
+    let house = House::with_model(llm::providers::build("scripted", script).expect("a script")).await;
+    let ann = house.person("ann").await;
+    let repository = linked(&house, &ann).await;
+    let source = source(&house, &ann, json!({"automatic_runs": true, "repository_id": repository})).await;
+    house.send(envelope(&source, "identity", PYTHON)).await.is(200);
+    let one = incidents(&house, &ann).await.remove(0);
+    assert_eq!(one["no_run_reason"], "no model can work on it: No model is configured.");
+    assert_eq!((&one["state"], &one["run"]), (&json!("open"), &Value::Null));
+    let known = event("1", |event| event["exception"]["values"][0]["type"] = "TypeError".into());
+    house.send(envelope(&source, "identity", known)).await.is(200);
+    assert_eq!(incidents(&house, &ann).await[0]["state"], "fixing", "the control: this one the model knows");
+}
+
+#[tokio::test]
 async fn all_sources_of_a_workspace_share_one_budget() {
     let house = House::new().await;
     let ann = house.person("ann").await;
