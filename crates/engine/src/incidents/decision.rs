@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 const OFF: &str = "automatic runs are off for this source";
 const NO_REPOSITORY: &str = "no repository is connected to this source";
-const NO_MODEL: &str = "no model can work on it";
+const NO_MODEL: &str = "no model is configured that could work on it; docs/configuration.md tells how";
 const BUDGET: &str = "the budget of";
 
 /// Starts a run or says why none was started. The incident is stored already; the caller stores what changed here.
@@ -45,8 +45,8 @@ async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, sourc
     if let Some(reason) = unsuited(incident) {
         return Ok(Some(reason));
     }
-    if let Some(reason) = no_model(engine, incident, source) {
-        return Ok(Some(format!("{NO_MODEL}: {reason}")));
+    if lacks_model(engine, incident, source) {
+        return Ok(Some(NO_MODEL.to_string()));
     }
     let budget = i64::from(source.runs_per_hour_max);
     let since = engine.now() - SignedDuration::from_hours(1);
@@ -69,8 +69,8 @@ fn unsuited(incident: &Incident) -> Option<String> {
     (!has_stack).then(|| "there is no stack trace".to_string())
 }
 
-/// Why the model would refuse the run's first prompt, where that is known before any call.
-fn no_model(engine: &Engine, incident: &Incident, source: &Source) -> Option<String> {
+/// Whether the run's first prompt would be refused, where that is known before any call.
+fn lacks_model(engine: &Engine, incident: &Incident, source: &Source) -> bool {
     let request = requests::of_incident(engine, incident, source);
     let nonce = engine.clock.token_hex(8);
     let prompt = prompt::of(&prompt::Brief {
@@ -84,7 +84,7 @@ fn no_model(engine: &Engine, incident: &Incident, source: &Source) -> Option<Str
         has_earlier_patch: false,
         mend: None,
     });
-    engine.model.provider.refuses(&prompt)
+    engine.model.provider.refuses(&prompt).is_some()
 }
 
 /// The reason why no run could work on the source's repository.

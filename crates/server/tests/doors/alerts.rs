@@ -279,7 +279,7 @@ async fn what_no_model_can_work_on_gets_no_run() {
     let source = source(&house, &ann, json!({"automatic_runs": true, "repository_id": repository})).await;
     house.send(envelope(&source, "identity", PYTHON)).await.is(200);
     let one = incidents(&house, &ann).await.remove(0);
-    assert_eq!(one["no_run_reason"], "no model can work on it: No model is configured.");
+    assert_eq!(one["no_run_reason"], "no model is configured that could work on it; docs/configuration.md tells how");
     assert_eq!((&one["state"], &one["run"]), (&json!("open"), &Value::Null));
     let known = event("1", |event| event["exception"]["values"][0]["type"] = "TypeError".into());
     house.send(envelope(&source, "identity", known)).await.is(200);
