@@ -369,8 +369,15 @@ pub trait TestHarness: Send + Sync {
     fn ungiven(&self, _path: &str, _text: &str, _tests: &[(u32, u32)], _patch: &[Patched<'_>]) -> Vec<Mutant> {
         Vec::new()
     }
-    /// The values at these lines of a test file that the patch's added code names.
-    fn singled_out(&self, _path: &str, _text: &str, _lines: &BTreeSet<u32>, _patch: &[Patched<'_>]) -> Vec<Singled> {
+    /// The values at these lines of a test file that the patch's added code names, but for what is known anyway.
+    fn singled_out(
+        &self,
+        _path: &str,
+        _text: &str,
+        _lines: &BTreeSet<u32>,
+        _patch: &[Patched<'_>],
+        _is_known: &dyn Fn(&str) -> bool,
+    ) -> Vec<Singled> {
         Vec::new()
     }
     /// The file with what the patch puts off, to a timer or a thread, done at once.

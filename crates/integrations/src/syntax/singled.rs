@@ -24,7 +24,7 @@ const GIVEN_MAX: usize = 2000;
 const TABLES_MAX: usize = 1000;
 
 /// Of `text`, a test file, at these lines.
-pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>]) -> Vec<Singled> {
+pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>], is_known: &dyn Fn(&str) -> bool) -> Vec<Singled> {
     let given = match Language::of(path).map(|language| Source::parse(language, text)) {
         Some(Some(source)) => literals(&source, lines),
         Some(None) => return Vec::new(),
@@ -32,7 +32,7 @@ pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patch
     };
     let mut found: BTreeMap<Value, Singled> = BTreeMap::new();
     for file in patch {
-        for (value, named_at) in named_by(file).into_iter().take(NAMED_MAX) {
+        for (value, named_at) in named_by(file).into_iter().filter(|(value, _)| !is_known(&value.text)).take(NAMED_MAX) {
             let places: Vec<&Literal> = given.iter().filter(|l| l.gives(&value)).collect();
             let Some(first) = places.first().filter(|_| !found.contains_key(&value)) else { continue };
             let copy = |other: &String| (other.clone(), given_instead(text, &places, &value.text, other));
@@ -104,7 +104,7 @@ fn without_type(text: &str) -> &str {
     if digits > 0 && is_type { text[..digits].trim_end_matches('_') } else { text }
 }
 
-/// What added code names and its file did not name before, with the line.
+/// What added code names, with the line.
 fn named_by(file: &Patched<'_>) -> BTreeMap<Value, u32> {
     let Some(language) = Language::of(file.path) else { return BTreeMap::new() };
     let Some(source) = Source::parse(language, file.new) else { return BTreeMap::new() };
@@ -124,7 +124,6 @@ fn named_by(file: &Patched<'_>) -> BTreeMap<Value, u32> {
             }
         }
     }
-    found.retain(|value, _| value.is_number || !file.old.is_some_and(|old| old.contains(&value.text)));
     found
 }
 
@@ -198,7 +197,7 @@ mod tests {
     fn found(old: &str, new: &str, test: &str) -> Vec<(String, Vec<String>)> {
         let lines = added_lines(None, test);
         let patch = [Patched { path: "a.js", old: Some(old), new }];
-        let all = singled_out("a.test.js", test, &lines, &patch);
+        let all = singled_out("a.test.js", test, &lines, &patch, &|value| old.contains(value));
         all.into_iter().map(|s| (s.value, s.others.into_iter().flatten().map(|(_, text)| text).collect())).collect()
     }
 
@@ -229,7 +228,7 @@ mod tests {
     #[test]
     fn data_beside_a_test_is_given_otherwise_as_text() {
         let patch = [Patched { path: "a.py", old: None, new: "if day == 'soon': pass\n" }];
-        let all = singled_out("tests/days.csv", "day\nsoon,3\n", &[2].into(), &patch);
+        let all = singled_out("tests/days.csv", "day\nsoon,3\n", &[2].into(), &patch, &|_| false);
         assert_eq!(all[0].others[0][0], ("sooo".to_string(), "day\nsooo,3\n".to_string()));
     }
 }
