@@ -305,6 +305,15 @@ pub struct Singled {
     pub others: Vec<Vec<(String, String)>>,
 }
 
+/// Where values are looked for, and which are not.
+#[derive(Clone, Copy)]
+pub struct Sought<'a> {
+    /// Of the test file.
+    pub lines: &'a BTreeSet<u32>,
+    pub patch: &'a [Patched<'a>],
+    pub is_known: &'a dyn Fn(&str) -> bool,
+}
+
 impl Singled {
     /// Where a text has a value in it, in whatever case.
     pub fn places(text: &str, value: &str) -> Vec<usize> {
@@ -369,15 +378,8 @@ pub trait TestHarness: Send + Sync {
     fn ungiven(&self, _path: &str, _text: &str, _tests: &[(u32, u32)], _patch: &[Patched<'_>]) -> Vec<Mutant> {
         Vec::new()
     }
-    /// The values at these lines of a test file that the patch's added code names, but for what is known anyway.
-    fn singled_out(
-        &self,
-        _path: &str,
-        _text: &str,
-        _lines: &BTreeSet<u32>,
-        _patch: &[Patched<'_>],
-        _is_known: &dyn Fn(&str) -> bool,
-    ) -> Vec<Singled> {
+    /// Values of a test file that the patch's added code names, but for what is known anyway.
+    fn singled_out(&self, _path: &str, _text: &str, _sought: &Sought<'_>) -> Vec<Singled> {
         Vec::new()
     }
     /// The file with what the patch puts off, to a timer or a thread, done at once.

@@ -5,7 +5,7 @@ use super::ground::Job;
 use super::strength::{Parts, patched};
 use crate::evidence::{PatchFile, green};
 use domain::Result;
-use domain::harness::{Declared, Singled, Variant};
+use domain::harness::{Declared, Singled, Sought, Variant};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn all(parts: &Parts<'_>) -> Vec<(String, Singled)> {
             false => own.flat_map(|d| d.line..=d.last_line).collect(),
         };
         let text = file.new.as_deref().filter(|_| !lines.is_empty())?;
-        let found = parts.harness.singled_out(&file.path, text, &lines, &patch, &is_known);
+        let found = parts.harness.singled_out(&file.path, text, &Sought { lines: &lines, patch: &patch, is_known: &is_known });
         Some(found.into_iter().map(|one| (file.path.clone(), one)).collect::<Vec<_>>())
     };
     let mut found: Vec<(String, Singled)> = parts.files.iter().filter_map(of).flatten().collect();

@@ -2,7 +2,7 @@
 //! patch is right for those values alone.
 
 use super::{Language, Source, added_lines, essence, line, named, replace, touches};
-use domain::harness::{Patched, Singled};
+use domain::harness::{Patched, Singled, Sought};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use tree_sitter::Node;
@@ -23,16 +23,16 @@ const NAMED_MAX: usize = 500;
 const GIVEN_MAX: usize = 2000;
 const TABLES_MAX: usize = 1000;
 
-/// Of `text`, a test file, at these lines.
-pub fn singled_out(path: &str, text: &str, lines: &BTreeSet<u32>, patch: &[Patched<'_>], is_known: &dyn Fn(&str) -> bool) -> Vec<Singled> {
+/// Of `text`, a test file.
+pub fn singled_out(path: &str, text: &str, sought: &Sought<'_>) -> Vec<Singled> {
     let given = match Language::of(path).map(|language| Source::parse(language, text)) {
-        Some(Some(source)) => literals(&source, lines),
+        Some(Some(source)) => literals(&source, sought.lines),
         Some(None) => return Vec::new(),
-        None => plain(text, lines),
+        None => plain(text, sought.lines),
     };
     let mut found: BTreeMap<Value, Singled> = BTreeMap::new();
-    for file in patch {
-        for (value, named_at) in named_by(file).into_iter().filter(|(value, _)| !is_known(&value.text)).take(NAMED_MAX) {
+    for file in sought.patch {
+        for (value, named_at) in named_by(file).into_iter().filter(|(value, _)| !(sought.is_known)(&value.text)).take(NAMED_MAX) {
             let places: Vec<&Literal> = given.iter().filter(|l| l.gives(&value)).collect();
             let Some(first) = places.first().filter(|_| !found.contains_key(&value)) else { continue };
             let copy = |other: &String| (other.clone(), given_instead(text, &places, &value.text, other));
@@ -197,7 +197,7 @@ mod tests {
     fn found(old: &str, new: &str, test: &str) -> Vec<(String, Vec<String>)> {
         let lines = added_lines(None, test);
         let patch = [Patched { path: "a.js", old: Some(old), new }];
-        let all = singled_out("a.test.js", test, &lines, &patch, &|value| old.contains(value));
+        let all = singled_out("a.test.js", test, &Sought { lines: &lines, patch: &patch, is_known: &|value| old.contains(value) });
         all.into_iter().map(|s| (s.value, s.others.into_iter().flatten().map(|(_, text)| text).collect())).collect()
     }
 
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn data_beside_a_test_is_given_otherwise_as_text() {
         let patch = [Patched { path: "a.py", old: None, new: "if day == 'soon': pass\n" }];
-        let all = singled_out("tests/days.csv", "day\nsoon,3\n", &[2].into(), &patch, &|_| false);
+        let all = singled_out("tests/days.csv", "day\nsoon,3\n", &Sought { lines: &[2].into(), patch: &patch, is_known: &|_| false });
         assert_eq!(all[0].others[0][0], ("sooo".to_string(), "day\nsooo,3\n".to_string()));
     }
 }

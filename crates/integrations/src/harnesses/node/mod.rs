@@ -115,15 +115,8 @@ impl TestHarness for Node {
     fn ungiven(&self, path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_>]) -> Vec<Mutant> {
         given::ungiven(path, text, tests, patch)
     }
-    fn singled_out(
-        &self,
-        path: &str,
-        text: &str,
-        lines: &BTreeSet<u32>,
-        patch: &[Patched<'_>],
-        is_known: &dyn Fn(&str) -> bool,
-    ) -> Vec<Singled> {
-        singled_out(path, text, lines, patch, is_known)
+    fn singled_out(&self, path: &str, text: &str, sought: &Sought<'_>) -> Vec<Singled> {
+        singled_out(path, text, sought)
     }
     fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
         at_once(path, old, new)
