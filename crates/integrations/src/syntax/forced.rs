@@ -1,7 +1,7 @@
 //! Added conditions taken as always true and as always false, and added choices taken as always the same: a fix that rests on a condition which is the same in every
 //! test is right for the tests alone.
 
-use super::{Source, above, below, line, named, replace, touches};
+use super::{Source, above, below, changes_max, line, named, replace, touches};
 use domain::harness::{Mutant, MutantKind};
 use std::collections::BTreeSet;
 use tree_sitter::Node;
@@ -80,6 +80,7 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
     found.retain(|c| touches(*c, added) && !is_written(c) && !below(*c).iter().any(|n| conditions.binding.contains(&n.kind())));
     found.sort_by_key(|c| (c.start_byte(), c.end_byte()));
     found.dedup_by_key(|c| c.byte_range());
+    found.truncate(changes_max(source.text) / 2);
     let sides = [(0, conditions.truths.0, "always"), (1, conditions.truths.1, "never")];
     let mutant = |condition: &Node<'_>, (side, truth, often): (usize, &str, &str)| {
         let text = source.of(*condition);
@@ -95,6 +96,9 @@ pub fn forced(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, conditions
     };
     let mut mutants: Vec<Mutant> = found.iter().flat_map(|c| sides.map(|side| mutant(c, side))).collect();
     for node in source.nodes().into_iter().filter(|n| touches(*n, added) && PICKS.contains(&n.kind())) {
+        if mutants.len() >= changes_max(source.text) * 2 {
+            break;
+        }
         let options = options(source, node);
         if (2..=OPTIONS_MAX).contains(&options.len()) {
             mutants.extend(options.iter().enumerate().map(|(side, option)| picked(path, source, node, side, *option)));

@@ -11,14 +11,16 @@ pub use hollow::{Functions, hollow};
 pub use put_off::at_once;
 pub use singled::singled_out;
 
-use domain::harness::{Mutant, MutantKind};
+use domain::harness::{Finding, Mutant, MutantKind};
 use similar::{Algorithm, DiffOp};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use tree_sitter::{Node, Parser, Tree};
 
-/// Larger files are left alone: nobody writes them by hand.
+/// Nobody writes larger files by hand.
 const SOURCE_BYTES_MAX: usize = 1 << 20;
+/// The squares of all nodes' depths together: to find what stands above a node takes that long.
+const SOURCE_DEPTHS_MAX: u64 = 50_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
@@ -66,7 +68,7 @@ impl<'a> Source<'a> {
         let mut parser = Parser::new();
         parser.set_language(&language.grammar()).ok()?;
         let tree = parser.parse(text, None)?;
-        Some(Source { text, language, tree })
+        is_within_depth(&tree).then_some(Source { text, language, tree })
     }
     pub fn root(&self) -> Node<'_> {
         self.tree.root_node()
@@ -83,6 +85,32 @@ impl<'a> Source<'a> {
     }
 }
 
+fn is_within_depth(tree: &Tree) -> bool {
+    let mut cursor = tree.walk();
+    let (mut depth, mut squares) = (1_u64, 0_u64);
+    loop {
+        squares += depth * depth;
+        if squares > SOURCE_DEPTHS_MAX {
+            return false;
+        }
+        if cursor.goto_first_child() {
+            depth += 1;
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return true;
+            }
+            depth -= 1;
+        }
+    }
+}
+
+/// A file of a patch that is too large or too deep for the rules to read, so that anything may be in it.
+pub fn unreadable() -> Finding {
+    Finding { line: 1, what: "begins a file too large or too deeply nested for the rules to read".to_string() }
+}
+
 pub fn below(node: Node<'_>) -> Vec<Node<'_>> {
     let mut found = Vec::new();
     let mut stack = vec![node];
@@ -91,6 +119,23 @@ pub fn below(node: Node<'_>) -> Vec<Node<'_>> {
         let mut cursor = node.walk();
         let children: Vec<_> = node.children(&mut cursor).collect();
         stack.extend(children.into_iter().rev());
+    }
+    found
+}
+
+/// Every node below, without those inside of others of these kinds.
+pub fn own<'t>(node: Node<'t>, kinds: &[&str]) -> Vec<Node<'t>> {
+    let mut found = Vec::new();
+    let mut stack = vec![node];
+    while let Some(next) = stack.pop() {
+        if next != node {
+            found.push(next);
+        }
+        if next == node || !kinds.contains(&next.kind()) {
+            let mut cursor = next.walk();
+            let children: Vec<_> = next.children(&mut cursor).collect();
+            stack.extend(children.into_iter().rev());
+        }
     }
     found
 }
@@ -152,6 +197,14 @@ pub struct Hunk {
     pub reverted: String,
 }
 
+/// Each change of a text is a copy of it. More of one kind than this are never tried, and would only fill the memory.
+const COPIES_BYTES_MAX: usize = 16 << 20;
+
+pub fn changes_max(text: &str) -> usize {
+    (COPIES_BYTES_MAX / text.len().max(1)).clamp(60, 1000)
+}
+
+/// The first of them, as many as may be tried.
 pub fn hunks(old: &str, new: &str) -> Vec<Hunk> {
     let old_lines: Vec<&str> = old.split_inclusive('\n').collect();
     let new_lines: Vec<&str> = new.split_inclusive('\n').collect();
@@ -159,6 +212,9 @@ pub fn hunks(old: &str, new: &str) -> Vec<Hunk> {
     for op in diff(old, new) {
         if matches!(op, DiffOp::Equal { .. }) {
             continue;
+        }
+        if hunks.len() == changes_max(new) {
+            break;
         }
         let (o, n) = (op.old_range(), op.new_range());
         let changed = old_lines[o.clone()].iter().chain(&new_lines[n.clone()]).any(|l| !l.trim().is_empty());
@@ -193,6 +249,9 @@ pub fn turned(path: &str, source: &Source<'_>, added: &BTreeSet<u32>, turns: &Tu
     for node in source.nodes() {
         if !added.contains(&line(node)) {
             continue;
+        }
+        if mutants.len() == changes_max(source.text) {
+            break;
         }
         let Some(parent) = node.parent() else { continue };
         let (was, now) = if turns.numbers.contains(&node.kind()) {
@@ -273,6 +332,16 @@ mod tests {
         let reverted: Vec<_> = hunks(old, new).into_iter().map(|h| (h.line, h.reverted)).collect();
         assert_eq!(reverted, [(2, "a\nb\nc\nd\nE\n".to_string()), (5, "a\nB\nc\nd\ne\n".to_string())]);
         assert_eq!(added_lines(Some(old), new).into_iter().collect::<Vec<_>>(), [2, 5]);
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_not_parsed() {
+        let nested = |levels: usize| format!("a = {}1{}\n", "[".repeat(levels), "]".repeat(levels));
+        assert!(Source::parse(Language::Python, &nested(200)).is_some());
+        assert!(Source::parse(Language::Python, &nested(50_000)).is_none());
+        let long = "def f(a):\n    return [n * 2 for n in a if n > 1]\n".repeat(4_000);
+        assert!(Source::parse(Language::Python, &long).is_some());
+        assert!(Source::parse(Language::Python, &long.repeat(8)).is_none());
     }
 
     #[test]

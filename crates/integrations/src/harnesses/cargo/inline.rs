@@ -1,7 +1,7 @@
 //! Tests inside product files: where they stand, and one file with the tests of another.
 
 use super::examples;
-use crate::syntax::{Language, Source, below, last_line, line, named};
+use crate::syntax::{Language, Source, last_line, line, named};
 use std::ops::RangeInclusive;
 use tree_sitter::Node;
 
@@ -112,9 +112,18 @@ pub fn product_side(old: Option<&str>, new: &str) -> Option<String> {
     old.map(|old| graft(old, new).unwrap_or_else(|| old.to_string()))
 }
 
+pub fn functions<'t>(source: &'t Source<'_>) -> Vec<Node<'t>> {
+    source.nodes().into_iter().filter(|n| n.kind() == "function_item").collect()
+}
+
+/// The innermost of these functions around a line.
+pub fn innermost<'t>(functions: &[Node<'t>], at: u32) -> Option<Node<'t>> {
+    functions.iter().rfind(|n| line(**n) <= at && at <= last_line(**n)).copied()
+}
+
 /// The innermost function around a line.
 pub fn function_at<'t>(source: &'t Source<'_>, at: u32) -> Option<Node<'t>> {
-    below(source.root()).into_iter().rfind(|n| n.kind() == "function_item" && line(*n) <= at && at <= last_line(*n))
+    innermost(&functions(source), at)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //! handlers and defaults changed piece by piece, operators turned.
 
 use super::disturb::Disturbance;
-use super::inline::{function_at, is_test_line, product_side, test_items};
+use super::inline::{function_at, functions, innermost, is_test_line, product_side, test_items};
 use super::values;
 use crate::syntax::{
-    Conditions, Functions, Language, Source, Turns, above, added_lines, below, forced, hollow, hunks, last_line, line, named, next_number,
-    replace, reverted, turned,
+    Conditions, Functions, Language, Source, Turns, above, added_lines, below, changes_max, forced, hollow, hunks, last_line, line, named,
+    next_number, replace, reverted, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
@@ -144,7 +144,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     mutants.extend(opposites(path, &source, &added));
     // What pins a handler is tried there.
     let (_, pins) = handlers(path, old.as_deref(), new);
-    mutants.retain(|m| !pins.iter().any(|p| p.text == m.text));
+    mutants.retain(|m| !pins.iter().any(|p| p.line == m.line && p.text == m.text));
     mutants
 }
 
@@ -154,16 +154,17 @@ fn added(old: Option<&str>, new: &str, source: &Source<'_>) -> BTreeSet<u32> {
 }
 
 fn emptied(path: &str, source: &Source<'_>, lines: &BTreeSet<u32>) -> Vec<Mutant> {
-    let mut functions: Vec<Node<'_>> = Vec::new();
+    let all = functions(source);
+    let mut chosen: Vec<Node<'_>> = Vec::new();
     for at in lines {
-        if let Some(function) = function_at(source, *at)
-            && !functions.contains(&function)
+        if let Some(function) = innermost(&all, *at)
+            && !chosen.contains(&function)
         {
-            functions.push(function);
+            chosen.push(function);
         }
     }
     let mut mutants = Vec::new();
-    for function in functions {
+    for function in chosen.into_iter().take(changes_max(source.text)) {
         let Some(body) = function.child_by_field_name("body") else { continue };
         let name = name_of(source, function);
         for value in values::of(&return_type(source, function)).into_iter().take(GIVEN_MAX) {
@@ -185,11 +186,12 @@ fn emptied(path: &str, source: &Source<'_>, lines: &BTreeSet<u32>) -> Vec<Mutant
 /// Answers of functions are tried only where a truth is asked for: each of these is a build.
 fn conditions(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Mutant> {
     let mut mutants = forced(path, source, added, &CONDITIONS);
+    let functions = functions(source);
     mutants.retain(|m| {
         let MutantKind::Forced { at: (start, end), .. } = m.kind else { return false };
         let node = source.root().descendant_for_byte_range(start, end);
         let is_answer = node.and_then(|n| n.parent()).is_some_and(|p| matches!(p.kind(), "return_expression" | "block"));
-        !is_answer || function_at(source, m.line).is_some_and(|f| return_type(source, f) == "bool")
+        !is_answer || innermost(&functions, m.line).is_some_and(|f| return_type(source, f) == "bool")
     });
     mutants
 }
@@ -206,7 +208,11 @@ fn opposites(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Muta
     let methods = methods.filter_map(|n| OPPOSITES.iter().find(|(was, _)| *was == source.of(n)).map(|(was, now)| (n, *was, *now)));
     let flags = source.nodes().into_iter().filter(|n| added.contains(&line(*n)) && n.kind() == "boolean_literal");
     let flags = flags.map(|n| (n, source.of(n), if source.of(n) == "true" { "false" } else { "true" }));
-    methods.chain(flags).map(|(node, was, now)| mutant(path, source, node, was, now, MutantKind::Turned)).collect()
+    methods
+        .chain(flags)
+        .take(changes_max(source.text))
+        .map(|(node, was, now)| mutant(path, source, node, was, now, MutantKind::Turned))
+        .collect()
 }
 
 fn mutant(path: &str, source: &Source<'_>, node: Node<'_>, was: &str, now: &str, kind: MutantKind) -> Mutant {
@@ -310,6 +316,9 @@ impl<'t> Pins<'_, 't> {
     /// Of the guesses only those of the right type compile.
     fn typeless_default(&mut self, call: Node<'t>, function: Node<'t>, word: &str) {
         let Some(value) = function.child_by_field_name("value").map(|v| self.source.of(v)) else { return };
+        if self.mutants.len() >= changes_max(self.source.text) {
+            return;
+        }
         let with = if word == "or_default" { "or_insert" } else { "unwrap_or" };
         for now in ["7", "7.0", "true", "\"~\".into()", "::std::iter::once(Default::default()).collect()"] {
             self.mutants.push(Mutant {
@@ -384,7 +393,7 @@ impl<'t> Pins<'_, 't> {
         if is_remark(self.source, inner) {
             return;
         }
-        if acts {
+        if acts && self.mutants.len() < changes_max(self.source.text) {
             self.mutants.push(Mutant {
                 description: format!(
                     "`{}` left out of the handler",
@@ -420,7 +429,7 @@ impl<'t> Pins<'_, 't> {
     fn finish(mut self) -> (Vec<Finding>, Vec<Mutant>) {
         self.literals.sort_by_key(|n| n.start_byte());
         self.literals.dedup_by_key(|n| n.start_byte());
-        for literal in &self.literals {
+        for literal in self.literals.iter().take(changes_max(self.source.text)) {
             let was = self.source.of(*literal);
             let now = match literal.kind() {
                 "boolean_literal" => Some(if was == "true" { "false" } else { "true" }.to_string()),

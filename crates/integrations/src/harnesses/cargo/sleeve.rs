@@ -4,7 +4,7 @@
 //! one; strings and comments are not read, but for paths below `/proc`.
 
 use super::inline::{is_test_line, product_side, test_items};
-use crate::syntax::{Language, Source, added_lines, below, line, named};
+use crate::syntax::{Language, Source, added_lines, below, line, named, unreadable};
 use domain::harness::Finding;
 use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
@@ -89,7 +89,10 @@ const DICE: &[&str] = &[
 ];
 
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
-    let Some(source) = Source::parse(Language::Rust, new).filter(|_| path.ends_with(".rs")) else { return Vec::new() };
+    if !path.ends_with(".rs") {
+        return Vec::new();
+    }
+    let Some(source) = Source::parse(Language::Rust, new) else { return vec![unreadable()] };
     let old = product_side(old, new);
     let before: BTreeSet<(String, String, String)> = old
         .as_deref()

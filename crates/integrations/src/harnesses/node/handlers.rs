@@ -1,7 +1,7 @@
 //! What an added handler or default does with an exception: nothing at all, or something that a test can pin.
 
 use super::mutants::{FUNCTIONS, parse};
-use crate::syntax::{Source, above, added_lines, below, last_line, line, named, next_number, replace, touches};
+use crate::syntax::{Source, above, added_lines, below, changes_max, last_line, line, named, next_number, replace, touches};
 use domain::harness::{Finding, Mutant, MutantKind};
 use std::collections::BTreeSet;
 use tree_sitter::Node;
@@ -25,7 +25,7 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
                     continue;
                 }
                 for statement in statements.into_iter().filter(|s| touches(*s, &added) && !is_remark(&source, *s)) {
-                    if !does_nothing(&source, statement) && statement.kind() != "lexical_declaration" {
+                    if !does_nothing(&source, statement) && statement.kind() != "lexical_declaration" && mutants.len() < changes_max(new) {
                         mutants.push(piece(
                             path,
                             &source,
@@ -72,7 +72,7 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
     }
     literals.sort_by_key(|n| n.start_byte());
     literals.dedup_by_key(|n| n.start_byte());
-    for literal in literals {
+    for literal in literals.into_iter().take(changes_max(new)) {
         if let Some(sentinel) = sentinel(&source, literal) {
             mutants.push(piece(path, &source, sentinel, "1", "`-1` turned into `1`".to_string()));
         } else if let Some(now) = turn(source.of(literal), literal.kind()) {

@@ -2,7 +2,7 @@
 
 use super::disturb;
 use crate::syntax::{
-    Conditions, Functions, Language, Source, Turns, added_lines, forced, hollow, last_line, line, replace, reverted, turned,
+    Conditions, Functions, Language, Source, Turns, added_lines, changes_max, forced, hollow, last_line, line, replace, reverted, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use tree_sitter::Node;
@@ -171,7 +171,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
             chosen.push(*inner);
         }
     }
-    for function in chosen {
+    for function in chosen.into_iter().take(changes_max(new)) {
         let Some(body) = function.child_by_field_name("body") else { continue };
         for (value, words) in GIVEN_VALUES {
             mutants.push(Mutant {

@@ -1,6 +1,6 @@
 //! Signs in added JavaScript that it wants to know who is watching, or to leave before the results are read.
 
-use crate::syntax::{Language, Source, added_lines, below, line, named};
+use crate::syntax::{Language, Source, added_lines, below, line, named, unreadable};
 use domain::harness::Finding;
 use std::collections::BTreeSet;
 use tree_sitter::Node;
@@ -120,7 +120,7 @@ const ANSWERS: &str = "asymmetricMatch";
 
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
     let Some(language) = Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)) else { return Vec::new() };
-    let Some(source) = Source::parse(language, new) else { return Vec::new() };
+    let Some(source) = Source::parse(language, new) else { return vec![unreadable()] };
     let before: BTreeSet<(String, String, String)> = old
         .and_then(|old| Source::parse(language, old))
         .map(|old| signs(&old).into_iter().map(|s| (s.function, s.what, s.detail)).collect())

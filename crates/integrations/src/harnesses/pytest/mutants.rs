@@ -2,8 +2,8 @@
 //! indented again; the launcher provides the module that the decorators come from.
 
 use crate::syntax::{
-    Conditions, Functions, Language, Source, Turns, above, added_lines, below, forced, hollow, last_line, line, named, next_number,
-    replace, reverted, touches, turned,
+    Conditions, Functions, Language, Source, Turns, above, added_lines, below, changes_max, forced, hollow, last_line, line, named,
+    next_number, replace, reverted, touches, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
@@ -89,8 +89,7 @@ pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
 
 /// The nodes of a function without those of the functions in it.
 fn own<'t>(function: Node<'t>) -> Vec<Node<'t>> {
-    let of = |node: Node<'t>| node.parent().and_then(|p| above(p, &["function_definition", "lambda"]));
-    below(function).into_iter().filter(|n| of(*n) == Some(function)).collect()
+    crate::syntax::own(function, &["function_definition", "lambda"])
 }
 
 /// The expressions that it returns.
@@ -135,7 +134,7 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     let Some(source) = Source::parse(Language::Python, new) else { return Vec::new() };
     let added = added_lines(old, new);
     let mut mutants = old.map(|old| reverted(path, Some(Language::Python), old, new)).unwrap_or_default();
-    for function in changed_functions(&source, old, new, &added) {
+    for function in changed_functions(&source, old, new, &added).into_iter().take(changes_max(new)) {
         let name = function.child_by_field_name("name").map(|n| source.of(n)).unwrap_or_default();
         for (value, words) in GIVEN_VALUES {
             mutants.push(Mutant {
@@ -199,7 +198,9 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
             }
             "call" if added.contains(&line(node)) => {
                 literals.extend(default_of_call(&source, node));
-                mutants.extend(silent_none(path, &source, node, old.unwrap_or_default()));
+                if mutants.len() < changes_max(new) {
+                    mutants.extend(silent_none(path, &source, node, old.unwrap_or_default()));
+                }
             }
             "boolean_operator" | "conditional_expression" if added.contains(&line(node)) => {
                 literals.extend(named(node).into_iter().filter(|n| is_literal(*n)));
@@ -237,7 +238,7 @@ pub fn handlers(path: &str, old: Option<&str>, new: &str) -> (Vec<Finding>, Vec<
     }
     literals.sort_by_key(|n| n.start_byte());
     literals.dedup_by_key(|n| n.start_byte());
-    for literal in literals {
+    for literal in literals.into_iter().take(changes_max(new)) {
         mutants.extend(turn(path, &source, literal));
     }
     (findings, mutants)
@@ -274,7 +275,7 @@ fn handler<'t>(
             continue;
         }
         let nothing = statement.kind() == "return_statement" && matches!(source.of(statement).trim(), "return" | "return None");
-        if !nothing {
+        if !nothing && mutants.len() < changes_max(source.text) {
             mutants.push(Mutant {
                 description: format!("`{}` left out of the handler", first_line(source.of(statement))),
                 file: path.to_string(),

@@ -1,6 +1,6 @@
 //! What a test puts something else in the place of. A test that replaces what the patch adds shows nothing of the patch.
 
-use crate::syntax::{Language, Source, above, line, named};
+use crate::syntax::{Language, Source, line, named, own};
 use std::collections::BTreeSet;
 use tree_sitter::Node;
 
@@ -34,12 +34,8 @@ pub fn replaces(text: &str) -> Vec<(String, u32)> {
 /// Functions, classes, methods and the names that a module or a class gives to values.
 pub fn defines(text: &str) -> BTreeSet<String> {
     let Some(source) = Source::parse(Language::Python, text) else { return BTreeSet::new() };
-    let names = source.nodes().into_iter().filter(|n| above_function(*n).is_none()).filter_map(defined);
+    let names = own(source.root(), &["function_definition"]).into_iter().filter_map(defined);
     names.map(|n| source.of(n).to_string()).collect()
-}
-
-fn above_function(node: Node<'_>) -> Option<Node<'_>> {
-    above(node.parent()?, &["function_definition"])
 }
 
 fn defined(node: Node<'_>) -> Option<Node<'_>> {

@@ -3,7 +3,7 @@
 //! Names are resolved through the file's imports, so that an alias hides nothing; strings and comments are not read,
 //! but for paths below `/proc`.
 
-use crate::syntax::{Language, Source, above, added_lines, line, named};
+use crate::syntax::{Language, Source, above, added_lines, line, named, unreadable};
 use domain::harness::Finding;
 use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
@@ -103,7 +103,7 @@ pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
     if !path.ends_with(".py") {
         return Vec::new();
     }
-    let Some(source) = Source::parse(Language::Python, new) else { return Vec::new() };
+    let Some(source) = Source::parse(Language::Python, new) else { return vec![unreadable()] };
     let before: BTreeSet<(String, String, String)> = old
         .and_then(|old| Source::parse(Language::Python, old))
         .map(|old| signs(&old).into_iter().map(|s| (s.function, s.what, s.detail)).collect())
