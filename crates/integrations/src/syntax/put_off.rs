@@ -1,5 +1,5 @@
-//! What added code puts off, to a timer or a thread that nobody waits for, done at once: an exception that comes when the
-//! test is over is still one.
+//! What added code puts off, to a timer, a task that sleeps or a thread that nobody waits for, done at once: an exception
+//! that comes when the test is over is still one.
 
 use super::{Language, Source, added_lines, essence, line, named, replace};
 use domain::harness::{Mutant, MutantKind};
@@ -8,7 +8,7 @@ use std::ops::Range;
 use tree_sitter::Node;
 
 /// Called with a function that runs later: the last word of what is called, where the function stands among the
-/// arguments, and where those begin that it gets.
+/// arguments, and where those begin that it gets; 9 where it is never given by place.
 const JAVASCRIPT: &[(&str, usize, usize)] =
     &[("setTimeout", 0, 2), ("setInterval", 0, 2), ("setImmediate", 0, 1), ("nextTick", 0, 1), ("queueMicrotask", 0, 1)];
 const PYTHON: &[(&str, usize, usize)] = &[("Timer", 1, 9), ("call_later", 1, 2), ("call_at", 1, 2), ("call_soon", 0, 1), ("Thread", 9, 9)];
