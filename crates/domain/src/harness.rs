@@ -382,7 +382,7 @@ pub trait TestHarness: Send + Sync {
     fn singled_out(&self, _path: &str, _text: &str, _sought: &Sought<'_>) -> Vec<Singled> {
         Vec::new()
     }
-    /// The file with what the patch puts off, to a timer or a thread, done at once.
+    /// The file with what the patch puts off, to a timer, a task or a thread, done at once.
     fn at_once(&self, _path: &str, _old: Option<&str>, _new: &str) -> Option<Mutant> {
         None
     }

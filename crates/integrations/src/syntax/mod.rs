@@ -1,6 +1,6 @@
 //! What the harnesses of all languages share about syntax trees and line differences: parsing, walking, what a patch
-//! added, each hunk taken back, operators and numbers turned. A language's own rules live with its harness; only short lists of
-//! its words stand here.
+//! added, each hunk taken back, operators and numbers turned. A language's own rules live with its harness; only short
+//! lists of its words stand here.
 
 mod forced;
 mod hollow;

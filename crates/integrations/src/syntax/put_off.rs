@@ -88,7 +88,7 @@ fn now(source: &Source<'_>, node: Node<'_>) -> Option<String> {
             let function = std::iter::successors(node.parent(), |n| n.parent()).find(|n| n.kind() == "function_definition")?;
             let can_wait = source.of(function).starts_with("async") && source.text.contains(SLEPT);
             let task = arguments.first().filter(|_| can_wait).map(|a| source.of(*a))?;
-            Some(format!("[await ({task}), {}()][1]", "__import__('asyncio').Future"))
+            Some(format!("[await ({task}), __import__('asyncio').Future()][1]"))
         }
         Language::Python => {
             let (_, at, rest) = PYTHON.iter().find(|(name, ..)| *name == last)?;

@@ -17,7 +17,6 @@ const PATTERNS: &[&str] = &["regex_pattern"];
 /// A shorter word may stand in a longer one by chance.
 const PART_CHARS_MIN: usize = 3;
 const VALUES_MAX: usize = 8;
-
 /// More literals than this are data that nobody wrote by hand.
 const NAMED_MAX: usize = 500;
 const GIVEN_MAX: usize = 2000;
