@@ -37,7 +37,8 @@ pub trait Provisioner: Send + Sync {
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>>;
     /// The sandboxes of this provisioner that live now, in this process's care.
     async fn list(&self) -> Vec<SandboxId>;
-    /// Removes what an earlier process left behind (processes, cgroups, directories). Returns how many were found.
+    /// Removes what earlier processes left behind (processes, cgroups, directories). Returns how many were found. For whoever
+    /// holds the data directory: all that others made in it is taken for theirs who died.
     async fn reconcile(&self) -> Result<usize>;
     /// Ends every sandbox that lives: what a stopping server owes its host.
     async fn end_all(&self);

@@ -5,7 +5,7 @@ use crate::{Engine, quotas};
 use domain::egress::EgressPolicy;
 use domain::sandbox::{Sandbox, SandboxSpec, SessionStatus, Workspace};
 use domain::workspace::Permission;
-use domain::{Error, Result, SandboxId, Timestamp, UserId};
+use domain::{Error, Kind, Result, SandboxId, Timestamp, UserId};
 use jiff::SignedDuration;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -171,7 +171,8 @@ async fn provide(engine: Engine, id: SandboxId) -> Result<Arc<dyn Sandbox>> {
                 session.error_message = message;
             })
             .await?;
-            Err(Error::invalid(format!("the sandbox could not be started: {}", error.message)).code("provision_failed"))
+            let kind = if error.kind == Kind::Conflict { Kind::Conflict } else { Kind::Invalid };
+            Err(Error::new(kind, format!("the sandbox could not be started: {}", error.message)).code("provision_failed"))
         }
     }
 }

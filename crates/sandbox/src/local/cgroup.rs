@@ -182,13 +182,14 @@ impl Group {
         self.cgroups.bases().into_iter().try_for_each(|base| self.write(base, "cgroup.procs", &pid.to_string()))
     }
 
+    /// As far as this process can name them: the kernel lists those of other process namespaces as 0.
     pub fn members(&self) -> Vec<i32> {
         let mut all: Vec<i32> = self
             .cgroups
             .bases()
             .into_iter()
             .filter_map(|base| self.read(base, "cgroup.procs"))
-            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
+            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok().filter(|pid| *pid > 0)).collect::<Vec<i32>>())
             .collect();
         all.sort_unstable();
         all.dedup();

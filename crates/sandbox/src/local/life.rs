@@ -166,6 +166,10 @@ impl Owner {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         std::fs::write(folder.join(OWNER_FILE), serde_json::to_vec(self)?)
     }
+    pub fn is_this_process(&self) -> bool {
+        let this = Owner::this_process();
+        (self.pid, self.started) == (this.pid, this.started)
+    }
     pub fn is_alive(&self) -> bool {
         started(self.pid) == Some(self.started)
     }
@@ -179,8 +183,11 @@ impl Owner {
     }
 }
 
+/// When it was started; `None` of one that is dead, whether or not its parent has heard of that.
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let rest = &stat[stat.rfind(')')? + 1..];
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+    // The state, the first after the name, is field 3, and the start is field 22.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18).filter(|_| !is_dead)?.parse().ok()
 }

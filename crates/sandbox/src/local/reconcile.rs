@@ -7,34 +7,37 @@ use super::Shared;
 use super::life::Owner;
 use crate::sweep::remove_tree;
 
-/// Returns how many sandboxes of this data dir were removed. Those of servers that live, ours among them, are left alone.
+/// Returns how many sandboxes of this data dir were removed. Those of servers of other data dirs that live are left alone.
 pub fn reconcile(shared: &Shared) -> usize {
+    let sandboxes = shared.data_dir.join("sandboxes");
+    let living: std::collections::BTreeSet<String> = shared.living().keys().map(ToString::to_string).collect();
+    // A data dir has one server, and this is it: whoever else made a sandbox here is dead, or dying at this moment.
+    let is_orphan = |name: &str| match Owner::read(&sandboxes.join(name)) {
+        Some(owner) => !owner.is_this_process(),
+        // Its server died before it could write the record.
+        None => !living.contains(name),
+    };
     let mut others = 0;
     for name in shared.cgroups.names() {
-        if Owner::of_group(&name).is_some_and(|owner| !owner.is_alive()) {
+        let Some(owner) = Owner::of_group(&name) else { continue };
+        let sandbox = name.split('.').next().unwrap_or_default();
+        let is_here = sandboxes.join(sandbox).exists();
+        if !owner.is_alive() || is_here && is_orphan(sandbox) {
             shared.cgroups.existing(&name).remove();
-            let sandbox = name.split('.').next().unwrap_or_default();
-            others += usize::from(!shared.data_dir.join("sandboxes").join(sandbox).exists());
+            others += usize::from(!is_here);
         }
     }
     if others > 0 {
         tracing::info!(groups = others, "removed control groups that killed servers of other data dirs left behind");
     }
     let mut found = 0;
-    let living: std::collections::BTreeSet<String> = shared.living().keys().map(ToString::to_string).collect();
-    let Ok(entries) = std::fs::read_dir(shared.data_dir.join("sandboxes")) else { return found };
+    let Ok(entries) = std::fs::read_dir(&sandboxes) else { return found };
     for entry in entries.flatten() {
         let folder = entry.path();
-        let owner = Owner::read(&folder);
-        let is_orphan = match &owner {
-            Some(owner) => !owner.is_alive(),
-            // Its server died before it could write the record. A data dir has one server, and this is it.
-            None => !living.contains(&entry.file_name().to_string_lossy().into_owned()),
-        };
-        if !is_orphan {
+        if !is_orphan(&entry.file_name().to_string_lossy()) {
             continue;
         }
-        for group in owner.iter().flat_map(|owner| &owner.groups) {
+        for group in Owner::read(&folder).iter().flat_map(|owner| &owner.groups) {
             // Its members died with their server; what is not empty is not what the record says it is.
             let _ = std::fs::remove_dir(group);
         }

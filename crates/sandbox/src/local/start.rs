@@ -51,7 +51,7 @@ pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
         }
     };
     shared.living().insert(spec.id, Arc::downgrade(&remains));
-    let outcome = bring_up(&shared, &spec, &plan, &remains, ours, builder).await;
+    let outcome = bring_up(&shared, &spec, plan, &remains, ours, builder).await;
     let (client, doorbell) = match outcome {
         Ok(parts) => parts,
         Err(error) => {
@@ -73,18 +73,23 @@ pub async fn start(shared: Arc<Shared>, spec: SandboxSpec) -> Result<Place> {
 }
 
 async fn bring_up(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     spec: &SandboxSpec,
-    plan: &Plan,
+    plan: Plan,
     remains: &Remains,
     socket: UnixStream,
     mut builder: Child,
 ) -> Result<(Client, daemon::client::Doorbell)> {
-    let built = build(shared, spec, plan, remains, socket, builder.id()).await;
+    let (naming, named) = mpsc::channel();
+    let built = build(shared, spec, plan, remains, socket, (builder.id(), naming)).await;
     if built.is_err() {
         let _ = builder.kill();
     }
-    tokio::task::spawn_blocking(move || builder.wait());
+    tokio::task::spawn_blocking(move || {
+        // Its number is its own until it is waited for, and a late entry into its cgroup must not meet another process.
+        let _ = named.recv();
+        builder.wait()
+    });
     let Connected { client, doorbell, failed_ports } = built?;
     if remains.first_process().is_none() {
         return Err(Error::internal("the builder of sandboxes did not tell the first process"));
@@ -96,18 +101,30 @@ async fn bring_up(
     Ok((client, doorbell))
 }
 
-/// The builder makes the sandbox and becomes its daemon, while it becomes a member of the sandbox's cgroup.
-async fn build(shared: &Shared, spec: &SandboxSpec, plan: &Plan, remains: &Remains, socket: UnixStream, builder: u32) -> Result<Connected> {
+/// The builder makes the sandbox and becomes its daemon, while it becomes a member of the sandbox's cgroup. The sender is
+/// dropped when nobody uses the builder's number any more.
+async fn build(
+    shared: &Arc<Shared>,
+    spec: &SandboxSpec,
+    plan: Plan,
+    remains: &Remains,
+    socket: UnixStream,
+    (builder, naming): (u32, mpsc::Sender<()>),
+) -> Result<Connected> {
     let failed = |why: &dyn Display| Error::unavailable(format!("sandbox `{}` did not start: {why}", spec.id));
-    // Where these fail, the builder told what is wrong or went away; both are read below.
-    let _ = init::send(&socket, plan, &shared.astrad);
-    if let Some(group) = remains.group() {
-        let entering = tokio::task::spawn_blocking(move || group.enter(builder));
-        let entered = tokio::time::timeout(START_TIMEOUT, entering).await.map_err(|_| failed(&"it did not get into its cgroup in time"))?;
-        entered.map_err(|e| Error::internal(e.to_string()))?.map_err(|e| failed(&e))?;
-    }
-    let _ = init::is_member(&socket);
-    socket.set_nonblocking(true).map_err(|e| failed(&e))?;
+    let (group, sealed) = (remains.group(), shared.clone());
+    let beginning = tokio::task::spawn_blocking(move || {
+        let _naming = naming;
+        socket.set_write_timeout(Some(START_TIMEOUT))?;
+        // Where these fail, the builder told what is wrong or went away; both are read below.
+        let _ = init::send(&socket, &plan, &sealed.astrad);
+        group.map_or(Ok(()), |group| group.enter(builder))?;
+        let _ = init::is_member(&socket);
+        socket.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(socket)
+    });
+    let begun = tokio::time::timeout(START_TIMEOUT, beginning).await.map_err(|_| failed(&"it did not get into its cgroup in time"))?;
+    let socket = begun.map_err(|e| Error::internal(e.to_string()))?.map_err(|e| failed(&e))?;
     let stream = tokio::net::UnixStream::from_std(socket).map_err(|e| failed(&e))?;
     let adopt = |first| remains.adopt(first);
     Client::connect(stream, doors::ports(&spec.egress), "/", START_TIMEOUT, adopt).await.map_err(|e| failed(&e))

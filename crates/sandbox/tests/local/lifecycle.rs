@@ -2,6 +2,7 @@
 
 use crate::{ground, place, scratch, sh};
 use domain::sandbox::{Command, Provisioner};
+use rustix::process::{WaitId, WaitIdOptions};
 use sandbox::testkit;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -97,22 +98,27 @@ async fn a_killed_server_leaves_no_process_and_the_next_one_removes_the_rest() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let id = std::fs::read_to_string(dir.path().join("ready")).unwrap();
-    let local = testkit::local(dir.path(), None).unwrap();
-    local.reconcile().await.unwrap();
+    let elsewhere = ground();
+    elsewhere.local.reconcile().await.unwrap();
+    let groups = groups_of(&id).len();
     assert!(processes("sleep\x004713") >= 1 && folders(dir.path()) == 1, "the control: what belongs to a living server stays");
 
     doomed.kill().unwrap();
-    doomed.wait().unwrap();
+    let pid = rustix::process::Pid::from_child(&doomed);
+    let is_dead = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    // Dead, while its number is still in the table of processes because nobody has asked how it ended.
+    rustix::process::waitid(WaitId::Pid(pid), is_dead).unwrap();
     let deadline = Instant::now() + Duration::from_secs(2);
     while processes("sleep\x004713") > 0 {
         assert!(Instant::now() < deadline, "processes outlive their server");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let elsewhere = ground();
     assert_eq!(elsewhere.local.reconcile().await.unwrap(), 0, "a server of another data dir has lost nothing");
-    assert!(groups_of(&id).is_empty(), "but it clears away the group of the dead one");
+    assert!(groups > 0 && groups_of(&id).is_empty(), "but it clears away the group of the dead one");
+    let local = testkit::local(dir.path(), None).unwrap();
     assert_eq!(local.reconcile().await.unwrap(), 1);
     assert_eq!(folders(dir.path()), 0);
+    doomed.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
