@@ -59,11 +59,29 @@ export async function settings({ page, url, password }: Stage): Promise<void> {
     if (await drawer.getByText("only time").isVisible()) throw new Error("the address is shown again");
   });
   await check("an incident without a run says why, and what to do", async () => {
-    await page.goto(`${url}/incidents`);
-    await page.getByRole("link", { name: /disk is full/ }).click();
-    await page.getByText("No run", { exact: true }).first().waitFor();
-    await page.getByText("Start a run, or fix it by hand").waitFor();
-    await page.getByRole("button", { name: "Run anyway" }).waitFor();
+    const openIncident = async () => {
+      await page.goto(`${url}/incidents`);
+      await page.getByRole("link", { name: /disk is full/ }).click();
+      await page.getByText("No run", { exact: true }).first().waitFor();
+    };
+    const refuseIfOffered = async () => {
+      if (await page.getByRole("button", { name: "Run anyway" }).isVisible())
+        throw new Error("a run is offered that could not work");
+    };
+    await openIncident();
+    await page.getByText("Connect a repository").waitFor();
+    await refuseIfOffered();
+    await page.goto(`${url}/alert-sources`);
+    await page.getByRole("button", { name: "Batch jobs" }).click();
+    const drawer = page.getByRole("dialog");
+    await drawer.getByRole("combobox", { name: "Repository" }).selectOption({ index: 1 });
+    await drawer.getByRole("button", { name: "Save" }).click();
+    await drawer.getByText("Saved").waitFor();
+    // The server's recording knows the bundled example alone.
+    await openIncident();
+    await page.getByText("Configure a model").waitFor();
+    await page.getByText("No model is configured: ").waitFor();
+    await refuseIfOffered();
     await look(page, "incident-no-run");
     await page.getByRole("button", { name: "Ignore" }).click();
     await page.getByRole("button", { name: "Only count it from now on" }).click();

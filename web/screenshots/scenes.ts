@@ -1,7 +1,7 @@
 // Every screen in every state, and what the server answers there.
 
 import type { Page } from "playwright-core";
-import type { RunDetail, RunEvent } from "../src/api/types";
+import type { IncidentDetail, RunDetail, RunEvent } from "../src/api/types";
 import { doneEvents, failedEvents, liveEvents, longDiff } from "./fixtures/events";
 import { emptyInbox, inbox } from "./fixtures/inbox";
 import * as incidents from "./fixtures/incidents";
@@ -65,6 +65,15 @@ const refusal =
   "No model is configured: this server answers from a recording that knows only the bundled example. Set `OPENAI_API_KEY` (and `LLM_MODEL`) in its environment or its settings file and start it again; docs/configuration.md names every setting.";
 const noModel = { "/api/system/": { ...story.system, model: { ...story.system.model, refusal } } };
 const modellessRun: RunDetail = { ...story.failedRun, error: refusal };
+const noRun: IncidentDetail = {
+  ...incidents.incidentDetail,
+  ...incidents.incidents[2],
+  id: "incident-41",
+  run: null,
+  runs: [],
+};
+const modelObstacle = { code: "no_model", detail: refusal };
+const repositoryObstacle = { code: "no_repository", detail: "no repository is connected to this source" };
 const click = (name: string | RegExp) => async (page: Page) => {
   await page.getByRole("button", { name }).filter({ visible: true }).first().click();
 };
@@ -135,15 +144,7 @@ export const scenes: Scene[] = [
   {
     name: "incident-no-run",
     path: "/incidents/incident-41",
-    answers: {
-      "/api/incidents/incident-41/": {
-        ...incidents.incidentDetail,
-        ...incidents.incidents[2],
-        id: "incident-41",
-        run: null,
-        runs: [],
-      },
-    },
+    answers: { "/api/incidents/incident-41/": noRun },
   },
   {
     name: "incident-long-name",
@@ -190,8 +191,34 @@ export const scenes: Scene[] = [
     name: "incident-no-model",
     path: "/incidents/incident-41",
     answers: {
-      ...noModel,
-      "/api/incidents/incident-41/": { ...incidents.incidentDetail, state: "open", run: story.failedSummary },
+      "/api/incidents/incident-41/": {
+        ...noRun,
+        no_run_reason: "no model is configured that could work on it",
+        run_obstacle: modelObstacle,
+      },
+    },
+  },
+  {
+    name: "incident-no-repository",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...noRun,
+        no_run_reason: repositoryObstacle.detail,
+        run_obstacle: repositoryObstacle,
+      },
+    },
+  },
+  {
+    name: "incident-run-without-model",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...incidents.incidentDetail,
+        state: "open",
+        run: story.failedSummary,
+        run_obstacle: modelObstacle,
+      },
       "/api/runs/run-312/": modellessRun,
     },
   },

@@ -73,7 +73,10 @@ impl From<Error> for Problem {
         // The text of our own faults may quote anything, so it stays in the log.
         let detail = match error.kind {
             Kind::Internal => "something went wrong on this server; its log has the reason under this answer's X-Request-Id".to_string(),
-            _ => error.message.clone(),
+            _ => match error.fields.iter().find(|(_, messages)| messages.contains(&error.message)) {
+                Some((field, message)) => format!("{field}: {}", message.join(" ")),
+                None => error.message.clone(),
+            },
         };
         let mut problem = Problem::new(status, detail).code(error.code);
         problem.fields = error.fields;

@@ -1468,6 +1468,7 @@ export interface components {
             /** @description Newest first; older ones only count. */
             events: components["schemas"]["IncidentEvent"][];
             runs: components["schemas"]["RunSummary"][];
+            run_obstacle?: components["schemas"]["RunObstacle"] | null;
         };
         IncidentEvent: {
             /** Format: uuid */
@@ -1769,6 +1770,11 @@ export interface components {
             what_broke: string;
             why: string;
             what_changed: string;
+        };
+        RunObstacle: {
+            /** @description `no_repository`, `forge_unavailable` or `no_model`. */
+            code: string;
+            detail: string;
         };
         RunStarted: {
             /** Format: uuid */

@@ -8,8 +8,16 @@ use jiff::SignedDuration;
 
 const OFF: &str = "automatic runs are off for this source";
 const NO_REPOSITORY: &str = "no repository is connected to this source";
-const NO_MODEL: &str = "no model is configured that could work on it; docs/configuration.md tells how";
+const NO_MODEL: &str = "no model is configured that could work on it";
 const BUDGET: &str = "the budget of";
+
+/// Why no run could work on an incident, not even one that a person asks for.
+#[derive(Clone, Debug)]
+pub struct Obstacle {
+    /// `no_repository`, `forge_unavailable` or `no_model`.
+    pub code: &'static str,
+    pub detail: String,
+}
 
 /// Starts a run or says why none was started. The incident is stored already; the caller stores what changed here.
 pub async fn decide(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident, source: &Source) -> Result<()> {
@@ -39,13 +47,13 @@ async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, sourc
     if !source.automatic_runs {
         return Ok(Some(OFF.to_string()));
     }
-    if let Err(reason) = check_repository(engine, tx, source).await {
-        return Ok(Some(reason));
+    if let Some(obstacle) = repository_obstacle(engine, tx, source).await? {
+        return Ok(Some(obstacle.detail));
     }
     if let Some(reason) = unsuited(incident) {
         return Ok(Some(reason));
     }
-    if lacks_model(engine, incident, source) {
+    if model_obstacle(engine, incident, source).is_some() {
         return Ok(Some(NO_MODEL.to_string()));
     }
     let budget = i64::from(source.runs_per_hour_max);
@@ -69,8 +77,22 @@ fn unsuited(incident: &Incident) -> Option<String> {
     (!has_stack).then(|| "there is no stack trace".to_string())
 }
 
-/// Whether the run's first prompt would be refused, where that is known before any call.
-fn lacks_model(engine: &Engine, incident: &Incident, source: &Source) -> bool {
+pub async fn obstacle(engine: &Engine, tx: &mut store::Tx, incident: &Incident, source: &Source) -> Result<Option<Obstacle>> {
+    let of_repository = repository_obstacle(engine, tx, source).await?;
+    Ok(of_repository.or_else(|| model_obstacle(engine, incident, source)))
+}
+
+async fn repository_obstacle(engine: &Engine, tx: &mut store::Tx, source: &Source) -> Result<Option<Obstacle>> {
+    let Some(id) = source.repository else {
+        return Ok(Some(Obstacle { code: "no_repository", detail: NO_REPOSITORY.to_string() }));
+    };
+    let repository = store::repositories::get(tx, id).await?;
+    let refused = repositories::check_runnable(engine, &repository).err();
+    Ok(refused.map(|error| Obstacle { code: "forge_unavailable", detail: error.message }))
+}
+
+/// Known before any call where the run's first prompt is in no recording.
+fn model_obstacle(engine: &Engine, incident: &Incident, source: &Source) -> Option<Obstacle> {
     let request = requests::of_incident(engine, incident, source);
     let nonce = engine.clock.token_hex(8);
     let prompt = prompt::of(&prompt::Brief {
@@ -84,12 +106,5 @@ fn lacks_model(engine: &Engine, incident: &Incident, source: &Source) -> bool {
         has_earlier_patch: false,
         mend: None,
     });
-    engine.model.provider.refuses(&prompt).is_some()
-}
-
-/// The reason why no run could work on the source's repository.
-pub async fn check_repository(engine: &Engine, tx: &mut store::Tx, source: &Source) -> std::result::Result<(), String> {
-    let Some(id) = source.repository else { return Err(NO_REPOSITORY.to_string()) };
-    let repository = store::repositories::get(tx, id).await.map_err(|_| NO_REPOSITORY.to_string())?;
-    repositories::check_runnable(engine, &repository).map_err(|error| error.message)
+    engine.model.provider.refuses(&prompt).map(|detail| Obstacle { code: "no_model", detail })
 }

@@ -9,6 +9,7 @@ pub mod intake;
 pub mod recurrence;
 
 use crate::{Engine, requests, workspaces};
+pub use decision::Obstacle;
 use domain::incident::{Incident, IncidentState};
 use domain::run::Run;
 use domain::source::Source;
@@ -40,6 +41,7 @@ pub struct Whole {
     pub events: Vec<AlertEvent>,
     /// Newest first.
     pub runs: Vec<Run>,
+    pub obstacle: Option<Obstacle>,
 }
 
 /// Newest alert first, of one workspace or of all that the user is a member of.
@@ -57,13 +59,22 @@ pub async fn list(engine: &Engine, user: UserId, workspace_uid: Option<&str>) ->
     Ok(listed)
 }
 
+/// Why no run could work on it, not even one that a person asks for.
+pub async fn obstacle(engine: &Engine, incident: &Incident) -> Result<Option<Obstacle>> {
+    let mut tx = engine.store.read().await?;
+    let source = store::sources::get(&mut tx, incident.source).await?;
+    decision::obstacle(engine, &mut tx, incident, &source).await
+}
+
 pub async fn get(engine: &Engine, user: UserId, id: IncidentId) -> Result<Whole> {
     let mut tx = engine.store.read().await?;
     let incident = require(&mut tx, user, id, Permission::View).await?;
     let events = store::incidents::events(&mut tx, id, store::Page::first(domain::limits::EVENTS_PER_INCIDENT_MAX as i64)).await?;
     let runs = store::runs::by_incident(&mut tx, id, store::Page::first(LIST_MAX)).await?;
+    let source = store::sources::get(&mut tx, incident.source).await?;
+    let obstacle = decision::obstacle(engine, &mut tx, &incident, &source).await?;
     let listed = Beside::default().of(&mut tx, incident).await?;
-    Ok(Whole { listed, events, runs })
+    Ok(Whole { listed, events, runs, obstacle })
 }
 
 /// Starts a run because a person asked, whatever the source's rules for automatic runs say.
@@ -75,7 +86,9 @@ pub async fn run(engine: &Engine, user: UserId, id: IncidentId) -> Result<Reques
     if let Some(busy) = newest.filter(|run| !run.status.is_final()) {
         return Err(Error::conflict(format!("run {} works on this incident already; wait for it or cancel it", busy.number)));
     }
-    decision::check_repository(engine, &mut tx, &source).await.map_err(|reason| Error::conflict(format!("{reason}; mend that first")))?;
+    if let Some(Obstacle { code, detail }) = decision::obstacle(engine, &mut tx, &incident, &source).await? {
+        return Err(Error::conflict(format!("no run can start: {detail}")).code(code));
+    }
     let request = requests::start_for_incident(engine, &mut tx, &mut incident, &source).await?;
     save(engine, &mut tx, &mut incident).await?;
     tx.commit().await?;

@@ -22,6 +22,8 @@ pub const ENTRY: Entry = Entry { id: "generic", label: "Any program (JSON webhoo
 
 const LEVELS: [&str; 5] = ["fatal", "error", "warning", "info", "debug"];
 
+const TEXTS: [&str; 8] = ["title", "message", "level", "platform", "release", "environment", "event_id", "url"];
+
 struct Generic;
 
 impl AlertSource for Generic {
@@ -56,11 +58,20 @@ fn check(event: &Value) -> Result<()> {
     if !event.is_object() {
         return Err(Error::invalid("an alert is a JSON object"));
     }
-    if ["title", "message"].iter().all(|name| text(&event[*name]).is_empty()) && text(&event["exception"]["type"]).is_empty() {
+    let exception = &event["exception"];
+    let texts = TEXTS.iter().map(|name| (*name, &event[*name])).chain(["type", "value"].map(|name| (name, &exception[name])));
+    if let Some((name, _)) = texts.into_iter().find(|(_, value)| value.is_array() || value.is_object()) {
+        return Err(Error::field(name, "this is a text, not a list or an object"));
+    }
+    if ["title", "message"].iter().all(|name| text(&event[*name]).is_empty()) && text(&exception["type"]).is_empty() {
         return Err(Error::field("title", "an alert needs a title, a message, or an exception with a type"));
     }
-    if !(event["exception"].is_null() || event["exception"].is_object()) {
+    if !(exception.is_null() || exception.is_object()) {
         return Err(Error::field("exception", "an exception is an object with type, value and frames"));
+    }
+    let is_list = |frames: &Value| frames.as_array().is_some_and(|all| all.iter().all(Value::is_object));
+    if !(exception["frames"].is_null() || is_list(&exception["frames"])) {
+        return Err(Error::field("exception", "its frames are a list of objects, the oldest first"));
     }
     let level = text(&event["level"]).to_lowercase();
     if !level.is_empty() && !LEVELS.contains(&level.as_str()) {

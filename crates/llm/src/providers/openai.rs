@@ -120,7 +120,7 @@ impl OpenAi {
     async fn credentials_refused(&self, status: u16, answer: reqwest::Response) -> Error {
         let detail = head(answer).await.unwrap_or_default();
         tracing::warn!(status, detail = %self.redact(String::from_utf8_lossy(&detail).into_owned()), "model key refused");
-        let message = format!("the model's server refused the configured key (status {status}); an operator has to renew it");
+        let message = "the configured key was refused; an operator has to renew it";
         Error { status: Some(status), ..Error::new(ErrorKind::Status, message) }
     }
 }

@@ -74,6 +74,7 @@ pub struct NewBody {
 
 /// Members that are left out stay as they are; null clears.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = AlertSourceChange)]
 pub struct ChangeBody {
     pub name: Option<String>,

@@ -9,6 +9,7 @@ use domain::merge_request::MergeRequestStatus;
 use domain::{Error, IncidentId};
 use engine::accounts::Caller;
 use engine::inbox::{self, Item};
+use engine::incidents;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -97,7 +98,10 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
     let at = Stamp(item.at());
     Ok(match item {
         Item::Incident(listed) => {
+            let obstacle = incidents::obstacle(&state.engine, &listed.incident).await?;
             let incident = listed.incident;
+            let run = ActionView { label: "Run anyway", method: "POST", url: format!("/api/incidents/{}/run/", incident.id) };
+            let action = Some(run).filter(|_| obstacle.is_none());
             InboxItem {
                 kind: "incident",
                 id: incident.id.to_string(),
@@ -111,7 +115,7 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
                 repository: None,
                 incident_short_id: Some(listed.short_id),
                 tests: json!([]),
-                action: Some(ActionView { label: "Run anyway", method: "POST", url: format!("/api/incidents/{}/run/", incident.id) }),
+                action,
             }
         }
         Item::Run(run) => {

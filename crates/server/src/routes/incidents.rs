@@ -10,7 +10,7 @@ use domain::incident::Incident;
 use domain::run::Run;
 use domain::sightings::Sightings;
 use domain::{AlertId, AlertSourceId, Error, IncidentId, RequestId};
-use engine::incidents::{self, AlertEvent, Listed, Whole};
+use engine::incidents::{self, AlertEvent, Listed, Obstacle, Whole};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -88,6 +88,16 @@ pub struct IncidentDetail {
     /// Newest first; older ones only count.
     pub events: Vec<IncidentEvent>,
     pub runs: Vec<RunSummary>,
+    /// Why no run could work on it, not even one that a person asks for; else null.
+    pub run_obstacle: Option<ObstacleView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunObstacle)]
+pub struct ObstacleView {
+    /// `no_repository`, `forge_unavailable` or `no_model`.
+    pub code: &'static str,
+    pub detail: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -183,10 +193,12 @@ fn said(text: String) -> Option<String> {
 }
 
 async fn detail(state: &AppState, whole: Whole) -> Result<IncidentDetail, Error> {
-    let Whole { listed, events, runs } = whole;
+    let Whole { listed, events, runs, obstacle } = whole;
     let alert = listed.incident.alert.clone();
     let incident = views(state, vec![listed]).await?.pop().ok_or_else(|| Error::internal("one incident gives one view"))?;
-    Ok(IncidentDetail { incident, alert, events: events.into_iter().map(event).collect(), runs: runs::summaries(state, runs).await? })
+    let run_obstacle = obstacle.map(|Obstacle { code, detail }| ObstacleView { code, detail });
+    let (events, runs) = (events.into_iter().map(event).collect(), runs::summaries(state, runs).await?);
+    Ok(IncidentDetail { incident, alert, events, runs, run_obstacle })
 }
 
 fn event(event: AlertEvent) -> IncidentEvent {

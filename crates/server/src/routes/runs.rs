@@ -368,7 +368,11 @@ async fn log_stream(
 ) -> Reply<Response> {
     let after = sse::after(&headers, query.after.as_deref())?;
     let permit = state.limits.stream(caller.user.id)?;
-    let request = requests::get(&state.engine, caller.user.id, id).await?.request.id;
+    let whole = requests::get(&state.engine, caller.user.id, id).await.map_err(|error| match error.kind {
+        Kind::NotFound => Error::not_found(format!("{}; a log belongs to a request, which a run names as `request_id`", error.message)),
+        _ => error,
+    });
+    let request = whole?.request.id;
     let tail = events::Tail::new(&state.engine, request, after);
     let beat = |message| sse::Frame::message(json!({"request_id": request, "type": "heartbeat", "message": message}));
     let (hello, heartbeat) = (beat("stream_ready"), beat("quiet"));

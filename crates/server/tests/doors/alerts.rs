@@ -246,6 +246,7 @@ async fn whoever_gets_no_run_reads_why() {
     assert_eq!(one["no_run_reason"], "no repository is connected to this source");
     let path = format!("/api/incidents/{}/run/", one["id"].as_str().expect("an id"));
     house.post(&ann, &path, json!({})).await.is_problem(409);
+    assert!(house.get(&ann, "/api/inbox/").await.is(200)["needs_you"][0]["action"].is_null());
     // Connected, the same incident gets its run with the next alert.
     let repository = linked(&house, &ann).await;
     let change = json!({"repository_id": repository, "runs_per_hour_max": 1});
@@ -263,6 +264,9 @@ async fn whoever_gets_no_run_reads_why() {
     }
     let warning = incidents(&house, &ann).await.into_iter().find(|i| i["kind"] == "ValueError").expect("the warning");
     let path = format!("/api/incidents/{}/run/", warning["id"].as_str().expect("an id"));
+    let inbox = house.get(&ann, "/api/inbox/").await.is(200).clone();
+    let shown = inbox["needs_you"].as_array().expect("a list").iter().find(|item| item["id"] == warning["id"]).expect("the warning");
+    assert_eq!(shown["action"]["url"], path);
     assert!(house.post(&ann, &path, json!({})).await.is(202)["request_id"].is_string());
 }
 
@@ -279,8 +283,18 @@ async fn what_no_model_can_work_on_gets_no_run() {
     let source = source(&house, &ann, json!({"automatic_runs": true, "repository_id": repository})).await;
     house.send(envelope(&source, "identity", PYTHON)).await.is(200);
     let one = incidents(&house, &ann).await.remove(0);
-    assert_eq!(one["no_run_reason"], "no model is configured that could work on it; docs/configuration.md tells how");
-    assert_eq!((&one["state"], &one["run"]), (&json!("open"), &Value::Null));
+    let is_waiting = |one: &Value| {
+        assert_eq!(one["no_run_reason"], "no model is configured that could work on it");
+        assert_eq!((&one["state"], &one["run"]), (&json!("open"), &Value::Null));
+    };
+    is_waiting(&one);
+    let path = format!("/api/incidents/{}/", one["id"].as_str().expect("an id"));
+    let obstacle = json!({"code": "no_model", "detail": "No model is configured."});
+    assert_eq!(house.get(&ann, &path).await.is(200)["run_obstacle"], obstacle);
+    // By hand neither, and the refusal leaves the incident as it is: with a model it gets its run by the next alert.
+    house.post(&ann, &format!("{path}run/"), json!({})).await.is_problem(409);
+    is_waiting(&incidents(&house, &ann).await.remove(0));
+    assert!(house.get(&ann, "/api/inbox/").await.is(200)["needs_you"][0]["action"].is_null());
     let known = event("1", |event| event["exception"]["values"][0]["type"] = "TypeError".into());
     house.send(envelope(&source, "identity", known)).await.is(200);
     assert_eq!(incidents(&house, &ann).await[0]["state"], "fixing", "the control: this one the model knows");

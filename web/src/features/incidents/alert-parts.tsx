@@ -21,7 +21,8 @@ export function Breadcrumbs({ alert }: { alert: Alert }) {
         <h2>Breadcrumbs</h2>
         <span className={css.muted}>counted back from the crash</span>
       </div>
-      <ol>
+      {newestFirst.length === 0 && <p className={css.none}>The alert carries no breadcrumbs.</p>}
+      <ol hidden={newestFirst.length === 0}>
         {thrown && (
           <li className={css.crumb} data-crash>
             <span className={css.when}>0.000 s</span>
@@ -40,7 +41,6 @@ export function Breadcrumbs({ alert }: { alert: Alert }) {
           </li>
         ))}
       </ol>
-      {newestFirst.length === 0 && <p className={css.none}>The alert carries no breadcrumbs.</p>}
     </section>
   );
 }

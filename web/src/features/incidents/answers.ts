@@ -20,18 +20,12 @@ export interface Answers {
   you: Answer;
 }
 
-/** `lacksModel`: the run ended because no model is configured, and none is yet. */
-export function answers(
-  incident: IncidentDetail,
-  run: RunDetail | undefined,
-  files: DiffFile[],
-  lacksModel: boolean,
-): Answers {
+export function answers(incident: IncidentDetail, run: RunDetail | undefined, files: DiffFile[]): Answers {
   return {
     broke: broke(incident),
     fix: fix(incident, files),
     trust: trust(incident.run, run),
-    you: you(incident, lacksModel ? (run?.error ?? "") : null),
+    you: you(incident),
   };
 }
 
@@ -104,8 +98,14 @@ function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {
   };
 }
 
-function you(incident: IncidentDetail, noModel: string | null): Answer {
-  const { run } = incident;
+/** What lets a run start again, by the code of what is in its way. */
+const WAYS_OUT: Record<string, Pick<Answer, "text" | "beneath">> = {
+  no_model: { text: "Configure a model", beneath: "set `OPENAI_API_KEY` on the server" },
+  no_repository: { text: "Connect a repository", beneath: "in the alert source's settings" },
+};
+
+function you(incident: IncidentDetail): Answer {
+  const { run, run_obstacle: obstacle } = incident;
   if (incident.state === "resolved" || incident.state === "ignored")
     return { said: null, text: "Nothing", beneath: "" };
   if (runMoves(run)) return { said: null, text: "Nothing now", beneath: "You are asked before it merges" };
@@ -115,7 +115,8 @@ function you(incident: IncidentDetail, noModel: string | null): Answer {
       ? { said, text: "Review and merge", beneath: "the merge request is ready" }
       : { said, text: "Decide on the draft", beneath: "send it back, or override with a reason" };
   }
-  if (noModel !== null) return { said, text: "Configure a model", beneath: noModel };
+  if (obstacle)
+    return { said, ...(WAYS_OUT[obstacle.code] ?? { text: "Fix it by hand", beneath: obstacle.detail }) };
   if (run?.status === "failed" || run?.status === "cancelled")
     return { said, text: "Run it again, or fix it by hand", beneath: "" };
   if (!run && incident.no_run_reason) return { said, text: "Start a run, or fix it by hand", beneath: "" };

@@ -25,7 +25,6 @@ import { panelProps, Tabs } from "../../components/tabs";
 import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
 import { StepsRail } from "../runs/steps-rail";
-import { useLacksModel } from "../runs/use-model";
 import { Breadcrumbs, OtherEvents, RequestFacts } from "./alert-parts";
 import { type Answer, answers } from "./answers";
 import css from "./incident-page.module.css";
@@ -200,7 +199,7 @@ function FourAnswers({
   run: RunDetail | undefined;
   files: DiffFile[];
 }) {
-  const said = answers(incident, run, files, useLacksModel(run));
+  const said = answers(incident, run, files);
   const runId = incident.run?.id;
   return (
     <dl className={css.answers}>
@@ -306,19 +305,21 @@ function RunPart({
   acts: Acts;
 }) {
   const summary = incident.run;
-  const lacksModel = useLacksModel(run);
+  const obstacle = incident.run_obstacle;
   if (!summary) {
     return (
       <section className={css.section} aria-label="Run">
         <h2>No run</h2>
         <p className={css.muted}>
-          <Sentence text={incident.no_run_reason ?? "One starts shortly."} />
+          <Sentence text={obstacle?.detail ?? incident.no_run_reason ?? "One starts shortly."} />
         </p>
-        <div>
-          <Button variant="filled" onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
-            {incident.no_run_reason ? "Run anyway" : "Run now"}
-          </Button>
-        </div>
+        {!obstacle && (
+          <div>
+            <Button variant="filled" onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
+              {incident.no_run_reason ? "Run anyway" : "Run now"}
+            </Button>
+          </div>
+        )}
         <FailureLine error={acts.start.error} />
       </section>
     );
@@ -344,14 +345,19 @@ function RunPart({
           <StateWord state={said.state}>{said.word}</StateWord>
         )}
         {run && <StepsRail steps={run.steps} compact />}
-        {!moving && !lacksModel && (summary.status === "failed" || summary.status === "cancelled") && (
-          <div>
-            <Button onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
-              Run again
-            </Button>
-            <FailureLine error={acts.start.error} />
-          </div>
-        )}
+        {(summary.status === "failed" || summary.status === "cancelled") &&
+          (obstacle ? (
+            <p className={css.muted}>
+              <Sentence text={obstacle.detail} />
+            </p>
+          ) : (
+            <div>
+              <Button onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
+                Run again
+              </Button>
+              <FailureLine error={acts.start.error} />
+            </div>
+          ))}
         {incident.runs.length > 1 && (
           <p className={css.muted}>
             Earlier:{" "}
