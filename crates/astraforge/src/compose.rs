@@ -59,7 +59,7 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
     }
     engine::layers::sweep(&config.base.data_dir);
     integrations::git::sweep(&config.base.data_dir);
-    let model = model(&config)?;
+    let model = model(&config.base.lookup, config.script.as_deref())?;
     let engine = engine(&config.base, store, clock, vec![place], model, public_url, config.executor.clone(), decisions)?;
     let doors: Arc<dyn Doors> = Arc::new(server::doors::ServerDoors::new(engine.clone()));
     late.set(doors.clone());
@@ -181,6 +181,14 @@ pub async fn executors_in_words(base: &Base) -> Vec<String> {
     lines
 }
 
+pub fn model_in_words(base: &Base) -> String {
+    let state = match model(&base.lookup, None) {
+        Ok(route) => route.provider.refuses("").unwrap_or(format!("`{}` by `{}`", route.model, route.provider_id)),
+        Err(error) => error.to_string(),
+    };
+    format!("model      {state}")
+}
+
 /// One server at a time: two would carry out each other's work.
 fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join("lock");
@@ -259,9 +267,8 @@ fn unsafe_process(base: &Base, way: Way) -> Result<Arc<dyn Provisioner>> {
 }
 
 /// An explicit provider, else a key that is there, else the script of the example.
-fn model(config: &ServeConfig) -> Result<ModelRoute> {
-    let lookup = &config.base.lookup;
-    if let Some(script) = &config.script {
+fn model(lookup: &Lookup, script: Option<&str>) -> Result<ModelRoute> {
+    if let Some(script) = script {
         return scripted(script);
     }
     let key = lookup.text("OPENAI_API_KEY");

@@ -157,7 +157,9 @@ fn any_program_can_write_a_generic_alert() {
     let signature = format!("sha256={}", sign("s", body));
     assert!(parse("generic", body, &[("x-signature-256", &signature)], Some("s")).is_ok());
     assert_eq!(parse("generic", body, &[], Some("s")).expect_err("unsigned").kind, Kind::Unauthenticated);
-    for bad in [&b"[]"[..], b"{}", br#"{"title":"a","level":"loud"}"#, br#"{"title":"a","exception":[]}"#] {
+    let frames = br#"{"title":"a","exception":{"type":"b","frames":"c"}}"#;
+    let title = br#"{"title":["a"],"message":"b"}"#;
+    for bad in [&b"[]"[..], b"{}", br#"{"title":"a","level":"loud"}"#, br#"{"title":"a","exception":[]}"#, frames, title] {
         assert_eq!(parse("generic", bad, &[], None).expect_err("refused").kind, Kind::Invalid);
     }
 }

@@ -60,8 +60,8 @@ pub fn apply(app: axum::Router<AppState>, state: AppState) -> axum::Router {
     axum::Router::new().fallback_service(normalised)
 }
 
-/// For long answers alone whose text no outsider can change between two readings: where one can, the size of a
-/// compressed answer tells a listener on the line what else stands in it (BREACH).
+/// For long answers alone that no stranger writes into: where one can, the size of a compressed answer tells a listener on
+/// the line what else stands in it (BREACH). An agent writes into its own run and reaches no line to listen on.
 pub fn compression() -> CompressionLayer {
     CompressionLayer::new()
 }

@@ -74,7 +74,7 @@ impl From<Error> for Problem {
         let detail = match error.kind {
             Kind::Internal => "something went wrong on this server; its log has the reason under this answer's X-Request-Id".to_string(),
             _ => match error.fields.iter().find(|(_, messages)| messages.contains(&error.message)) {
-                Some((field, message)) => format!("{field}: {}", message.join(" ")),
+                Some((field, message)) => format!("`{field}`: {}", message.join(" ")),
                 None => error.message.clone(),
             },
         };

@@ -88,7 +88,7 @@ fn asset(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     let named = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     named.map(|each| each.split_once(';').unwrap_or((each, "q=1"))).any(|(name, weight)| {
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        let weight = weight.trim().strip_prefix(['q', 'Q']).and_then(|weight| weight.strip_prefix('=')?.trim().parse::<f32>().ok());
         name.trim().eq_ignore_ascii_case(coding) && weight.is_none_or(|weight| weight > 0.0)
     })
 }

@@ -20,6 +20,7 @@ pub async fn run(common: Common) -> Result<ExitCode> {
     for line in compose::executors_in_words(&base).await {
         say!("{line}")?;
     }
+    say!("{}", compose::model_in_words(&base))?;
     let missing = promises.iter().any(|p| p.state == GuaranteeState::Missing);
     Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

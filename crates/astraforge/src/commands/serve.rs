@@ -19,6 +19,9 @@ pub async fn run(args: Serve) -> Result<ExitCode> {
     let config = ServeConfig::open(&args)?;
     log_to_stderr(&config.log_filter);
     let server = start(config).await?;
+    if let Some(refusal) = server.running.engine.model.provider.refuses("") {
+        tracing::warn!("{refusal}");
+    }
     let first = match &server.first_password {
         Some(password) => format!(" (first start: user `admin`, password `{password}`)"),
         None => String::new(),

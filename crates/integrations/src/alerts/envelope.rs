@@ -32,7 +32,8 @@ impl Envelope<'_> {
 /// An item's payload is exactly `length` bytes and a newline or the end; without `length` it ends at the next newline.
 pub fn parse(body: &[u8]) -> Result<Envelope<'_>> {
     let (line, mut rest) = cut_line(body);
-    let header = object(line).ok_or_else(|| Error::invalid("the body is neither a JSON event nor an envelope, whose first line is a JSON object"))?;
+    let header = object(line)
+        .ok_or_else(|| Error::invalid("the body is neither a JSON event nor an envelope, whose first line is a JSON object"))?;
     let mut items = Vec::new();
     while !rest.is_empty() {
         let (line, after) = cut_line(rest);

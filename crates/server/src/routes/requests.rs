@@ -14,6 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// The names that clients know; every one is answered by the model that this server is set up with.
+const PROVIDERS: [&str; 5] = ["openai", "azure_openai", "ollama", "google", "scripted"];
+
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
@@ -192,8 +195,12 @@ fn llm_choice(provider: Option<String>, model: Option<String>, effort: Option<St
     if let Some(word) = effort.as_deref().filter(|e| !matches!(*e, "low" | "medium" | "high")) {
         return Err(Error::field("reasoning_effort", format!("`{word}` is none of low, medium, high")));
     }
+    let provider = provider.filter(|p| !p.is_empty());
+    if let Some(word) = provider.as_deref().filter(|p| !PROVIDERS.contains(p)) {
+        return Err(Error::field("llm_provider", format!("`{}` is none of {}", word.escape_default(), PROVIDERS.join(", "))));
+    }
     Ok(LlmChoice {
-        provider: provider.filter(|p| !p.is_empty()),
+        provider,
         model: model.filter(|m| !m.is_empty()),
         reasoning_effort: Some(effort.unwrap_or_else(|| "high".to_string())),
         reasoning_check: check,

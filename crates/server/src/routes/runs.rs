@@ -8,7 +8,7 @@ use domain::git::LineChange;
 use domain::merge_request::MergeRequestStatus;
 use domain::run::{Run, RunRecord, Step, StepRecord};
 use domain::usage::Usage;
-use domain::{Error, RequestId, RunId, limits};
+use domain::{Error, Kind, RequestId, RunId, limits};
 use engine::{events, requests, runs, workspaces};
 use futures::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header};

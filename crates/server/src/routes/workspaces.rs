@@ -44,6 +44,7 @@ pub struct WorkspaceBody {
 
 /// What is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WorkspaceChange {
     #[serde(default)]
     pub name: Option<String>,

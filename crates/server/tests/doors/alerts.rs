@@ -247,6 +247,9 @@ async fn whoever_gets_no_run_reads_why() {
     let path = format!("/api/incidents/{}/run/", one["id"].as_str().expect("an id"));
     house.post(&ann, &path, json!({})).await.is_problem(409);
     assert!(house.get(&ann, "/api/inbox/").await.is(200)["needs_you"][0]["action"].is_null());
+    let unknown = json!({"runs_per_hour": 1});
+    let at = format!("/api/alert-sources/{}/", without["id"].as_str().expect("an id"));
+    assert!(house.send_json("PATCH", &ann, &at, unknown).await.is_problem(400)["detail"].to_string().contains("runs_per_hour_max"));
     // Connected, the same incident gets its run with the next alert.
     let repository = linked(&house, &ann).await;
     let change = json!({"repository_id": repository, "runs_per_hour_max": 1});

@@ -21,26 +21,29 @@ export function Breadcrumbs({ alert }: { alert: Alert }) {
         <h2>Breadcrumbs</h2>
         <span className={css.muted}>counted back from the crash</span>
       </div>
-      {newestFirst.length === 0 && <p className={css.none}>The alert carries no breadcrumbs.</p>}
-      <ol hidden={newestFirst.length === 0}>
-        {thrown && (
-          <li className={css.crumb} data-crash>
-            <span className={css.when}>0.000 s</span>
-            <span className={css.category}>exception</span>
-            <code className={css.message}>
-              {thrown.kind}
-              {thrown.value && `: ${thrown.value}`}
-            </code>
-          </li>
-        )}
-        {newestFirst.map((crumb, index) => (
-          <li key={index} className={css.crumb}>
-            <span className={css.when}>{secondsBefore(crumb.at, alert.at)}</span>
-            <span className={css.category}>{crumb.category ?? crumb.level ?? ""}</span>
-            <code className={css.message}>{crumbText(crumb)}</code>
-          </li>
-        ))}
-      </ol>
+      {newestFirst.length === 0 ? (
+        <p className={css.none}>The alert carries no breadcrumbs.</p>
+      ) : (
+        <ol>
+          {thrown && (
+            <li className={css.crumb} data-crash>
+              <span className={css.when}>0.000 s</span>
+              <span className={css.category}>exception</span>
+              <code className={css.message}>
+                {thrown.kind}
+                {thrown.value && `: ${thrown.value}`}
+              </code>
+            </li>
+          )}
+          {newestFirst.map((crumb, index) => (
+            <li key={index} className={css.crumb}>
+              <span className={css.when}>{secondsBefore(crumb.at, alert.at)}</span>
+              <span className={css.category}>{crumb.category ?? crumb.level ?? ""}</span>
+              <code className={css.message}>{crumbText(crumb)}</code>
+            </li>
+          ))}
+        </ol>
+      )}
     </section>
   );
 }
