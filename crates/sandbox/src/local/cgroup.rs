@@ -1,7 +1,7 @@
 //! Limits by cgroup, version 2 or 1, whichever this host gives us, below the group that the server itself is in.
 
 use domain::sandbox::{SandboxLimits, SandboxUsage};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -184,13 +184,7 @@ impl Group {
 
     /// As far as this process can name them: the kernel lists those of other process namespaces as 0.
     pub fn members(&self) -> Vec<i32> {
-        let mut all: Vec<i32> = self
-            .cgroups
-            .bases()
-            .into_iter()
-            .filter_map(|base| self.read(base, "cgroup.procs"))
-            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok().filter(|pid| *pid > 0)).collect::<Vec<i32>>())
-            .collect();
+        let mut all: Vec<i32> = self.cgroups.folders_of(&self.name).iter().flat_map(|folder| members(folder)).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -238,41 +232,49 @@ impl Group {
         ticks as f64 / per_second as f64
     }
 
-    /// Kills every member and waits until the groups are gone. What it cannot remove is left to the next reconciliation.
     pub fn remove(&self) {
-        let deadline = Instant::now() + EMPTY_WITHIN;
-        loop {
-            self.kill();
-            let is_left = self.cgroups.bases().into_iter().any(|base| !self.remove_one(base));
-            if !is_left || Instant::now() > deadline {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        remove(&self.cgroups.folders_of(&self.name));
     }
+}
 
-    fn kill(&self) {
-        for base in self.cgroups.bases() {
-            if base.version == Version::V2 && self.write(base, "cgroup.kill", "1").is_ok() {
-                continue;
-            }
-            for pid in self.members() {
-                // SAFETY: a number that the kernel listed as a member just now.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-            }
+/// Kills every member and waits until the groups are gone. What it cannot remove is left to the next reconciliation.
+pub fn remove(groups: &[PathBuf]) -> bool {
+    let deadline = Instant::now() + EMPTY_WITHIN;
+    loop {
+        groups.iter().for_each(|group| kill(group));
+        let left = groups.iter().filter(|group| !remove_one(group)).count();
+        if left == 0 || Instant::now() > deadline {
+            return left == 0;
         }
+        std::thread::sleep(Duration::from_millis(2));
     }
+}
 
-    fn remove_one(&self, base: &Base) -> bool {
-        let folder = base.folder.join(&self.name);
-        match std::fs::remove_dir(&folder) {
-            Ok(()) => {
-                // The last to leave closes the door: an empty folder of ours would keep the group above it alive.
-                let _ = std::fs::remove_dir(&base.folder);
-                true
-            }
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+fn members(group: &Path) -> Vec<i32> {
+    let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok().filter(|pid| *pid > 0)).collect()
+}
+
+fn kill(group: &Path) {
+    let all_at_once = std::fs::File::options().write(true).open(group.join("cgroup.kill"));
+    // Only version 2 has it.
+    if all_at_once.and_then(|mut file| file.write_all(b"1")).is_ok() {
+        return;
+    }
+    for pid in members(group) {
+        // SAFETY: a number that the kernel listed as a member just now.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+}
+
+fn remove_one(group: &Path) -> bool {
+    match std::fs::remove_dir(group) {
+        Ok(()) => {
+            // The last to leave closes the door: an empty folder of ours would keep the group above it alive.
+            let _ = group.parent().map(std::fs::remove_dir);
+            true
         }
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

@@ -3,8 +3,8 @@
 //! A group is made after its folder and goes before it, so one without a folder here is of another data dir: all servers
 //! of a host keep their groups in one place.
 
-use super::Shared;
 use super::life::Owner;
+use super::{Shared, cgroup};
 use crate::sweep::remove_tree;
 
 /// Returns how many sandboxes of this data dir were removed. Those of servers of other data dirs that live are left alone.
@@ -34,12 +34,18 @@ pub fn reconcile(shared: &Shared) -> usize {
     let Ok(entries) = std::fs::read_dir(&sandboxes) else { return found };
     for entry in entries.flatten() {
         let folder = entry.path();
-        if !is_orphan(&entry.file_name().to_string_lossy()) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_orphan(&name) {
             continue;
         }
-        for group in Owner::read(&folder).iter().flat_map(|owner| &owner.groups) {
-            // Its members died with their server; what is not empty is not what the record says it is.
-            let _ = std::fs::remove_dir(group);
+        // Where the dead server was in another group than this one, its sandboxes' groups lie elsewhere too.
+        if let Some(owner) = Owner::read(&folder) {
+            let own = owner.group_of(&name);
+            let groups: Vec<_> = owner.groups.into_iter().filter(|group| group.ends_with(&own)).collect();
+            if !cgroup::remove(&groups) {
+                tracing::warn!(sandbox = name, "an orphaned sandbox's control groups could not be removed");
+                continue;
+            }
         }
         match remove_tree(&folder) {
             Ok(()) => found += 1,
