@@ -293,25 +293,48 @@ pub struct Patched<'a> {
     pub new: &'a str,
 }
 
-/// A value that a test gives and the patch's added code names.
+/// A value that tests give and the patch's added code names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Singled {
     pub value: String,
-    /// In the test.
+    /// The first test file that gives it.
+    pub path: String,
     pub line: u32,
     pub named_in: String,
     pub named_at: u32,
-    /// Other values, each with the test file that gives it; of every group one has to behave as on base.
-    pub others: Vec<Vec<(String, String)>>,
+    /// The tables of the code that it is an entry of, each by its file and where it begins.
+    pub tables: BTreeSet<(String, usize)>,
+    /// Of every group one has to behave as on base.
+    pub others: Vec<Vec<Other>>,
 }
 
-/// Where values are looked for, and which are not.
+/// Another value, with the test files that give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    pub value: String,
+    pub edits: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SingledOut {
+    pub found: Vec<Singled>,
+    /// How many more there are than may be tried.
+    pub left: usize,
+}
+
+/// A test file, and where values are looked for in it.
+pub struct Giver<'a> {
+    pub path: &'a str,
+    pub text: &'a str,
+    pub lines: BTreeSet<u32>,
+}
+
 #[derive(Clone, Copy)]
 pub struct Sought<'a> {
-    /// Of the test file.
-    pub lines: &'a BTreeSet<u32>,
+    pub tests: &'a [Giver<'a>],
     pub patch: &'a [Patched<'a>],
-    pub is_known: &'a dyn Fn(&str) -> bool,
+    /// Of a value, and whether it is a number.
+    pub is_known: &'a dyn Fn(&str, bool) -> bool,
 }
 
 impl Singled {
@@ -378,9 +401,9 @@ pub trait TestHarness: Send + Sync {
     fn ungiven(&self, _path: &str, _text: &str, _tests: &[(u32, u32)], _patch: &[Patched<'_>]) -> Vec<Mutant> {
         Vec::new()
     }
-    /// Values of a test file that the patch's added code names, but for what is known anyway.
-    fn singled_out(&self, _path: &str, _text: &str, _sought: &Sought<'_>) -> Vec<Singled> {
-        Vec::new()
+    /// Values of the tests that the patch's added code names, but for what is known anyway.
+    fn singled_out(&self, _sought: &Sought<'_>) -> SingledOut {
+        SingledOut::default()
     }
     /// The file with what the patch puts off, to a timer, a task or a thread, done at once.
     fn at_once(&self, _path: &str, _old: Option<&str>, _new: &str) -> Option<Mutant> {

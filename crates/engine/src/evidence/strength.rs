@@ -26,15 +26,15 @@ pub struct Evidence {
     pub checks: Vec<Tried>,
     /// The counting tests without what they alone give to the patch.
     pub given: Vec<Tried>,
-    /// A value, with the test's file, that alone makes the difference to base and that only the patch knows.
-    pub singled_out: Option<(String, Singled)>,
+    /// A value that alone makes the difference to base and that only the patch knows.
+    pub singled_out: Option<Singled>,
     /// The patch with what it puts off done at once.
     pub at_once: Vec<Tried>,
     /// Functions that no longer look at what they are given.
     pub hollow: Vec<(String, Finding)>,
     /// A file that nothing of the product names, where the patch adds only such.
     pub unused: Option<String>,
-    /// Changes that the time budget left untried.
+    /// Changes that were left untried for want of time, or because there are too many.
     pub untried: usize,
 }
 
@@ -98,8 +98,7 @@ fn result(e: &Evidence) -> RuleResult {
             .at(file, *line)
             .mend("Mend what happens to the callers that there are; the test must call as they do.");
     }
-    if let Some((path, singled)) = &e.singled_out {
-        let Singled { value, line, named_in, named_at, .. } = singled;
+    if let Some(Singled { value, path, line, named_in, named_at, .. }) = &e.singled_out {
         return broken(
             rule,
             "one_sided",
@@ -133,7 +132,7 @@ fn result(e: &Evidence) -> RuleResult {
         .filter(|t| t.caught_by.is_empty())
         .map(|t| format!("{} ({}:{})", t.mutant.description, t.mutant.file, t.mutant.line))
         .collect();
-    let untried = if e.untried > 0 { format!("; time was up before {}", count(e.untried, "more", "more")) } else { String::new() };
+    let untried = if e.untried > 0 { format!("; {} not tried", count(e.untried, "more was", "more were")) } else { String::new() };
     if total > 0 && caught * 2 <= total {
         return broken(
             rule,

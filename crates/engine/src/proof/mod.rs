@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 use trees::Trees;
 
@@ -41,6 +42,14 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(5);
 const TIMEOUT_SUITE: Duration = Duration::from_secs(300);
 /// The least for a whole suite, and for a first run of the counting tests.
 const TIMEOUT_FIRST: Duration = Duration::from_secs(15);
+
+/// Long work that waits for nothing, out of the way of what else this thread would do, where there are other threads.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
 
 pub struct ProofContext {
     pub git: Arc<dyn GitHost>,

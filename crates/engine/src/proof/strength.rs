@@ -4,7 +4,7 @@ use super::counting::Counting;
 use super::ground::{Ground, Job};
 use super::known::Known;
 use super::trees::{self, Tree, Trees};
-use super::{singled, unused};
+use super::{aside, singled, unused};
 use crate::evidence::incident::Shape;
 use crate::evidence::strength::{Evidence, Tried};
 use crate::evidence::{PatchFile, green, red, regression};
@@ -77,6 +77,56 @@ impl Recurs<'_> {
 
 pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], timeout: Duration) -> Result<Evidence> {
     let end = Instant::now() + Duration::from_secs(limits::STRENGTH_SECONDS_MAX);
+    let (mut evidence, handlers, wrong) = aside(|| changes_of_files(parts));
+    if parts.recurs.shape.is_some() {
+        evidence.unused = unused::first(parts.harness, parts.files, parts.known).await?;
+        evidence.hollow = aside(|| hollow(parts));
+    }
+    if !evidence.empty_handlers.is_empty() || !evidence.hollow.is_empty() || evidence.unused.is_some() {
+        return Ok(evidence);
+    }
+    let (forced, wrong): (Vec<Mutant>, Vec<Mutant>) = wrong.into_iter().partition(|m| matches!(m.kind, MutantKind::Forced { .. }));
+    let cut = |mut mutants: Vec<Mutant>, max: usize| {
+        let left = mutants.len().saturating_sub(max);
+        mutants.truncate(max);
+        (mutants, left)
+    };
+    let [checks, given, at_once] = aside(|| [checks(parts), given(parts), at_once(parts)]);
+    let parts_of_patch = [
+        cut(checks, CHECKS_MAX),
+        cut(given, GIVEN_MAX),
+        cut(at_once, AT_ONCE_MAX),
+        cut(handlers, HANDLERS_MAX),
+        cut(forced, FORCED_MAX),
+        cut(wrong, WRONG_MAX),
+    ];
+    evidence.untried += parts_of_patch.iter().map(|(_, left)| left).sum::<usize>();
+    let changes = parts_of_patch.into_iter().flat_map(|(mutants, _)| mutants).collect();
+    let hushes = hushes(parts, &red.frames)?;
+    let (hushed, tried, singled_out) = futures::try_join!(
+        notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
+        notice(parts, &parts.trees.patch, changes, counting, timeout, end, "the patch made wrong"),
+        singled::only(parts, &red.red, timeout, end),
+    )?;
+    evidence.singled_out = singled_out.0;
+    evidence.untried += hushed.1 + tried.1 + singled_out.1;
+    evidence.hushed = hushed.0;
+    for tried in whole_suite(parts, tried.0, timeout, end).await? {
+        let list = match tried.mutant.kind {
+            MutantKind::Handler => &mut evidence.handlers,
+            MutantKind::Forced { .. } => &mut evidence.forced,
+            MutantKind::Check => &mut evidence.checks,
+            MutantKind::Given => &mut evidence.given,
+            MutantKind::AtOnce => &mut evidence.at_once,
+            _ => &mut evidence.wrong,
+        };
+        list.push(tried);
+    }
+    Ok(evidence)
+}
+
+/// What the patch's own files say: handlers without a sense, and the patch with handlers or other changes made wrong.
+fn changes_of_files(parts: &Parts<'_>) -> (Evidence, Vec<Mutant>, Vec<Mutant>) {
     let mut evidence = Evidence::default();
     let (mut handlers, mut wrong) = (Vec::new(), Vec::new());
     for file in parts.files.iter().filter(|f| f.is_product()) {
@@ -97,51 +147,7 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
             _ => {}
         }
     }
-    if parts.recurs.shape.is_some() {
-        evidence.unused = unused::first(parts.harness, parts.files, parts.known).await?;
-        evidence.hollow = hollow(parts);
-    }
-    if !evidence.empty_handlers.is_empty() || !evidence.hollow.is_empty() || evidence.unused.is_some() {
-        return Ok(evidence);
-    }
-    evidence.untried += handlers.len().saturating_sub(HANDLERS_MAX) + wrong.len().saturating_sub(WRONG_MAX);
-    let (forced, wrong): (Vec<Mutant>, Vec<Mutant>) = wrong.into_iter().partition(|m| matches!(m.kind, MutantKind::Forced { .. }));
-    let cut = |mut mutants: Vec<Mutant>, max: usize| {
-        let left = mutants.len().saturating_sub(max);
-        mutants.truncate(max);
-        (mutants, left)
-    };
-    let parts_of_patch = [
-        cut(checks(parts), CHECKS_MAX),
-        cut(given(parts), GIVEN_MAX),
-        cut(at_once(parts), AT_ONCE_MAX),
-        cut(handlers, HANDLERS_MAX),
-        cut(forced, FORCED_MAX),
-        cut(wrong, WRONG_MAX),
-    ];
-    evidence.untried += parts_of_patch.iter().map(|(_, left)| left).sum::<usize>();
-    let changes = parts_of_patch.into_iter().flat_map(|(mutants, _)| mutants).collect();
-    let hushes = hushes(parts, &red.frames)?;
-    let (hushed, tried, singled_out) = futures::try_join!(
-        notice(parts, &parts.trees.red, hushes, &red.red, timeout, end, "base with the exception swallowed"),
-        notice(parts, &parts.trees.patch, changes, counting, timeout, end, "the patch made wrong"),
-        singled::only(parts, &red.red, timeout),
-    )?;
-    evidence.singled_out = singled_out;
-    evidence.untried += hushed.1 + tried.1;
-    evidence.hushed = hushed.0;
-    for tried in whole_suite(parts, tried.0, timeout, end).await? {
-        let list = match tried.mutant.kind {
-            MutantKind::Handler => &mut evidence.handlers,
-            MutantKind::Forced { .. } => &mut evidence.forced,
-            MutantKind::Check => &mut evidence.checks,
-            MutantKind::Given => &mut evidence.given,
-            MutantKind::AtOnce => &mut evidence.at_once,
-            _ => &mut evidence.wrong,
-        };
-        list.push(tried);
-    }
-    Ok(evidence)
+    (evidence, handlers, wrong)
 }
 
 fn hollow(parts: &Parts<'_>) -> Vec<(String, Finding)> {

@@ -3,7 +3,7 @@
 
 use super::{Source, above, added_lines, below, line, named, touches};
 use domain::harness::Finding;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tree_sitter::Node;
 
 /// What a language's functions look like.
@@ -48,12 +48,12 @@ const WORK: &[&str] = &[
 pub fn hollow(old: &Source<'_>, new: &Source<'_>, functions: &Functions, name: &dyn Fn(&Source<'_>, Node<'_>) -> String) -> Vec<Finding> {
     let added = added_lines(Some(old.text), new.text);
     let before = of(old, functions, name);
+    let (mut given_before, mut given_now) = (Given::new(old, functions), Given::new(new, functions));
     let mut found = Vec::new();
     for (called, function) in of(new, functions, name) {
-        let was = before.iter().filter(|(n, _)| *n == called).collect::<Vec<_>>();
-        let [(_, was)] = was[..] else { continue };
+        let Some(was) = before.get(&called) else { continue };
         let is_same = old.of(*was) == new.of(function);
-        if !is_same && worked(old, *was, functions) && gives_one_value(new, function, functions) {
+        if !is_same && worked(*was, &mut given_before) && gives_one_value(function, &mut given_now) {
             let at = line(function);
             let first = added.range(at..).next().copied().filter(|_| touches(function, &added)).unwrap_or(at);
             found.push(Finding {
@@ -69,15 +69,14 @@ pub fn hollow(old: &Source<'_>, new: &Source<'_>, functions: &Functions, name: &
 }
 
 /// By name, as far as a name is there once.
-fn of<'t>(source: &'t Source<'_>, functions: &Functions, name: &dyn Fn(&Source<'_>, Node<'_>) -> String) -> Vec<(String, Node<'t>)> {
-    let all: Vec<(String, Node<'t>)> = source
-        .nodes()
-        .into_iter()
-        .filter(|n| functions.kinds.contains(&n.kind()) && n.child_by_field_name("body").is_some())
-        .map(|n| (format!("{}{}", around(source, n), name(source, n)), n))
-        .collect();
-    let times = |called: &str| all.iter().filter(|(n, _)| n == called).count();
-    all.iter().filter(|(called, _)| !called.contains(' ') && times(called) == 1).cloned().collect()
+fn of<'t>(source: &'t Source<'_>, functions: &Functions, name: &dyn Fn(&Source<'_>, Node<'_>) -> String) -> BTreeMap<String, Node<'t>> {
+    let mut all: BTreeMap<String, Vec<Node<'t>>> = BTreeMap::new();
+    let is_function = |n: &Node<'_>| functions.kinds.contains(&n.kind()) && n.child_by_field_name("body").is_some();
+    for node in source.nodes().into_iter().filter(is_function) {
+        all.entry(format!("{}{}", around(source, node), name(source, node))).or_default().push(node);
+    }
+    let is_told = |(called, nodes): &(String, Vec<Node<'_>>)| !called.contains(' ') && nodes.len() == 1;
+    all.into_iter().filter(is_told).map(|(called, nodes)| (called, nodes[0])).collect()
 }
 
 /// The class or type that a method stands in.
@@ -88,16 +87,24 @@ fn around(source: &Source<'_>, function: Node<'_>) -> String {
     name.map(|n| format!("{}.", source.of(n))).unwrap_or_default()
 }
 
-fn worked(source: &Source<'_>, function: Node<'_>, functions: &Functions) -> bool {
-    let given = given(source, function, functions);
-    let nodes = lived(function, functions);
-    let uses = |node: &Node<'_>| below(*node).iter().any(|n| NAMES.contains(&n.kind()) && given.contains(source.of(*n)));
-    nodes.iter().filter(|n| WORK.contains(&n.kind())).any(uses)
+fn worked(function: Node<'_>, given: &mut Given<'_, '_>) -> bool {
+    let mut end = 0;
+    for work in lived(function, given.functions).into_iter().filter(|n| WORK.contains(&n.kind())) {
+        // Work within other work was seen with that.
+        if work.start_byte() < end {
+            continue;
+        }
+        end = work.end_byte();
+        if below(work).into_iter().any(|n| given.has(function, n)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// It mentions nothing that it is given and raises nothing, and what it calls only makes values.
-fn gives_one_value(source: &Source<'_>, function: Node<'_>, functions: &Functions) -> bool {
-    let given = given(source, function, functions);
+fn gives_one_value(function: Node<'_>, given: &mut Given<'_, '_>) -> bool {
+    let (source, functions) = (given.source, given.functions);
     let is_made = |node: &Node<'_>| {
         let called = node.child_by_field_name("function").or_else(|| node.child_by_field_name("constructor"));
         let called = called.or_else(|| node.child_by_field_name("macro")).map(|f| source.of(f)).unwrap_or_default();
@@ -108,8 +115,7 @@ fn gives_one_value(source: &Source<'_>, function: Node<'_>, functions: &Function
         "call" | "call_expression" | "new_expression" | "macro_invocation" => is_made(node),
         "yield" | "yield_expression" | "await" | "await_expression" => false,
         kind if functions.raises.contains(&kind) => false,
-        kind if NAMES.contains(&kind) => !given.contains(source.of(*node)),
-        _ => true,
+        _ => !given.has(function, *node),
     })
 }
 
@@ -131,25 +137,42 @@ fn lived<'t>(function: Node<'t>, functions: &Functions) -> Vec<Node<'t>> {
     found
 }
 
-/// Parameters, of the functions around it too, and the names that those give to what they made.
-fn given<'a>(source: &Source<'a>, function: Node<'_>, functions: &Functions) -> BTreeSet<&'a str> {
-    let mut given: BTreeSet<&str> = GIVEN.iter().copied().collect();
-    let enclosing = std::iter::successors(Some(function), |n| n.parent()).filter(|n| functions.kinds.contains(&n.kind()));
-    for outer in enclosing {
-        let lists = named(outer).into_iter().filter(|n| PARAMETERS.contains(&n.kind()));
-        let single = outer.child_by_field_name("parameter");
-        let is_name = |n: &Node<'_>| NAMES.contains(&n.kind()) && above(*n, &["type", "type_annotation"]).is_none();
-        given.extend(lists.chain(single).flat_map(below).filter(is_name).map(|n| source.of(n)));
-        if outer != function {
-            let made = below(outer).into_iter().filter_map(|n| {
-                matches!(n.kind(), "variable_declarator" | "assignment" | "let_declaration")
-                    .then(|| {
-                        n.child_by_field_name("name").or_else(|| n.child_by_field_name("left")).or_else(|| n.child_by_field_name("pattern"))
-                    })
-                    .flatten()
-            });
-            given.extend(made.map(|n| source.of(n)));
-        }
+/// What each function has to work with; looked up once, since functions stand in functions.
+struct Given<'s, 'a> {
+    source: &'s Source<'a>,
+    functions: &'s Functions,
+    parameters: HashMap<usize, BTreeSet<&'a str>>,
+    made: HashMap<usize, BTreeSet<&'a str>>,
+}
+
+impl<'s, 'a> Given<'s, 'a> {
+    fn new(source: &'s Source<'a>, functions: &'s Functions) -> Self {
+        Given { source, functions, parameters: HashMap::new(), made: HashMap::new() }
     }
-    given
+
+    /// Whether the node names a parameter, of the functions around it too, or what those gave a name.
+    fn has(&mut self, function: Node<'_>, node: Node<'_>) -> bool {
+        if !NAMES.contains(&node.kind()) {
+            return false;
+        }
+        let (source, functions, name) = (self.source, self.functions, self.source.of(node));
+        let mut enclosing = std::iter::successors(Some(function), |n| n.parent()).filter(|n| functions.kinds.contains(&n.kind()));
+        GIVEN.contains(&name)
+            || enclosing.any(|outer| {
+                let is_parameter = self.parameters.entry(outer.id()).or_insert_with(|| parameters(source, outer)).contains(name);
+                is_parameter || outer != function && self.made.entry(outer.id()).or_insert_with(|| made(source, outer)).contains(name)
+            })
+    }
+}
+
+fn parameters<'a>(source: &Source<'a>, function: Node<'_>) -> BTreeSet<&'a str> {
+    let lists = named(function).into_iter().filter(|n| PARAMETERS.contains(&n.kind()));
+    let is_name = |n: &Node<'_>| NAMES.contains(&n.kind()) && above(*n, &["type", "type_annotation"]).is_none();
+    lists.chain(function.child_by_field_name("parameter")).flat_map(below).filter(is_name).map(|n| source.of(n)).collect()
+}
+
+fn made<'a>(source: &Source<'a>, function: Node<'_>) -> BTreeSet<&'a str> {
+    let makes = |n: &Node<'_>| matches!(n.kind(), "variable_declarator" | "assignment" | "let_declaration");
+    let name = |n: Node<'_>| ["name", "left", "pattern"].into_iter().find_map(|field| n.child_by_field_name(field)).map(|n| source.of(n));
+    below(function).into_iter().filter(makes).filter_map(name).collect()
 }

@@ -1,7 +1,7 @@
 //! What added code puts off, to a timer, a task that sleeps or a thread that nobody waits for, done at once: an exception
 //! that comes when the test is over is still one.
 
-use super::{Language, Source, added_lines, essence, line, named, replace};
+use super::{Language, Source, added_lines, essence, line, named};
 use domain::harness::{Mutant, MutantKind};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,6 +13,8 @@ const JAVASCRIPT: &[(&str, usize, usize)] =
     &[("setTimeout", 0, 2), ("setInterval", 0, 2), ("setImmediate", 0, 1), ("nextTick", 0, 1), ("queueMicrotask", 0, 1)];
 const PYTHON: &[(&str, usize, usize)] = &[("Timer", 1, 9), ("call_later", 1, 2), ("call_at", 1, 2), ("call_soon", 0, 1), ("Thread", 9, 9)];
 
+/// More than this are not looked at one by one.
+const EDITS_MAX: usize = 200;
 /// In the place of an awaited pause.
 const SLEPT: &str = "__import__('asyncio').sleep(0)";
 /// Tasks of a loop; what they put off is what they sleep over.
@@ -21,28 +23,52 @@ const TASKS: &[&str] = &["create_task", "ensure_future"];
 /// The whole file, with all of it done at once and no added line that sleeps; `None` if nothing is put off.
 pub fn at_once(path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
     let language = Language::of(path)?;
-    let awake = edited(&Source::parse(language, new)?, old, &sleep);
+    let source = Source::parse(language, new)?;
+    let awake = with(new, &edits(&source, old, &sleep));
     let source = Source::parse(language, &awake)?;
-    let first = added(&source, old).into_iter().find(|n| now(&source, *n).is_some())?;
-    let text = edited(&source, old, &now);
-    Source::parse(language, &text).filter(|s| !s.has_error())?;
+    let is_whole = |text: &str| Source::parse(language, text).is_some_and(|s| !s.has_error());
+    let mut edits = edits(&source, old, &now);
+    if !is_whole(&with(&awake, &edits)) {
+        // One that cannot stand there must not save the others.
+        edits.truncate(EDITS_MAX);
+        edits.retain(|edit| is_whole(&with(&awake, std::slice::from_ref(edit))));
+    }
     Some(Mutant {
         description: "what is put off done at once".to_string(),
         file: path.to_string(),
-        line: line(first),
-        text: Some(text),
+        line: edits.first()?.line,
+        text: Some(with(&awake, &edits)).filter(|text| is_whole(text)),
         kind: MutantKind::AtOnce,
     })
+    .filter(|mutant| mutant.text.is_some())
 }
 
-/// The text with something else in the place of added nodes; of two that stand in one another the outer is taken.
-fn edited(source: &Source<'_>, old: Option<&str>, with: &dyn Fn(&Source<'_>, Node<'_>) -> Option<String>) -> String {
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+struct Edit {
+    range: Range<usize>,
+    line: u32,
+    text: String,
+}
+
+/// Something else in the place of added nodes, in their order; of two that stand in one another the outer is taken.
+fn edits(source: &Source<'_>, old: Option<&str>, other: &dyn Fn(&Source<'_>, Node<'_>) -> Option<String>) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
     for node in added(source, old) {
-        let is_outer = edits.last().is_none_or(|(range, _)| node.start_byte() >= range.end);
-        edits.extend(with(source, node).filter(|_| is_outer).map(|text| (node.byte_range(), text)));
+        if edits.last().is_none_or(|outer| node.start_byte() >= outer.range.end) {
+            edits.extend(other(source, node).map(|text| Edit { range: node.byte_range(), line: line(node), text }));
+        }
     }
-    edits.into_iter().rev().fold(source.text.to_string(), |text, (range, with)| replace(&text, range, &with))
+    edits
+}
+
+fn with(text: &str, edits: &[Edit]) -> String {
+    let (mut changed, mut at) = (String::with_capacity(text.len()), 0);
+    for edit in edits {
+        changed.push_str(&text[at..edit.range.start]);
+        changed.push_str(&edit.text);
+        at = edit.range.end;
+    }
+    changed.push_str(&text[at..]);
+    changed
 }
 
 /// The nodes of added lines, without calls that base makes too.
@@ -105,6 +131,10 @@ fn now(source: &Source<'_>, node: Node<'_>) -> Option<String> {
         }
         Language::JavaScript | Language::TypeScript | Language::Tsx => {
             let (_, at, rest) = JAVASCRIPT.iter().find(|(name, ..)| *name == last)?;
+            if arguments.iter().any(|a| a.kind() == "spread_element") {
+                let all: Vec<&str> = arguments.iter().map(|a| source.of(*a)).collect();
+                return Some(format!("(((...given) => given[{at}](...given.slice({rest})))({}), {whole})", all.join(", ")));
+            }
             let function = source.of(*arguments.get(*at)?);
             let gets: Vec<&str> = arguments.iter().skip(*rest).map(|a| source.of(*a)).collect();
             Some(format!("(({function})({}), {whole})", gets.join(", ")))
@@ -145,6 +175,9 @@ mod tests {
         assert_eq!(text, "fn f(a: u8) {\n    (move || {\n        ();\n        a / 0\n    })();\n}\n");
         assert_eq!(changed("a.rs", "fn f() -> u8 {\n    thread::spawn(|| 1).join().unwrap()\n}\n"), None);
         assert_eq!(changed("a.js", "later(() => 1);\n"), None);
+        let spread = changed("a.js", "setTimeout(...[f, 0]);\nsetTimeout(g, 9);\n").expect("both are put off");
+        let all = "(((...given) => given[0](...given.slice(2)))(...[f, 0]), setTimeout(...[f, 0]));\n((g)(), setTimeout(g, 9));\n";
+        assert_eq!(spread, all);
         let old = "setTimeout(f, 9);\n";
         assert_eq!(at_once("a.js", Some(old), "timer = setTimeout(f, 9);\n"), None);
         assert!(at_once("a.js", Some(old), "timer = setTimeout(f, 99);\n").is_some());

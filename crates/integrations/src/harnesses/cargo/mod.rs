@@ -96,10 +96,10 @@ impl TestHarness for Cargo {
     fn blunted(&self, path: &str, text: &str, tests: &[String]) -> Vec<Mutant> {
         checks::blunted(path, text, tests)
     }
-    fn singled_out(&self, path: &str, text: &str, sought: &Sought<'_>) -> Vec<Singled> {
+    fn singled_out(&self, sought: &Sought<'_>) -> SingledOut {
         let sides: Vec<Option<String>> = sought.patch.iter().map(|f| inline::product_side(f.old, f.new)).collect();
         let patch: Vec<Patched<'_>> = sought.patch.iter().zip(&sides).map(|(f, side)| Patched { old: side.as_deref(), ..*f }).collect();
-        singled_out(path, text, &Sought { patch: &patch, ..*sought })
+        singled_out(&Sought { patch: &patch, ..*sought })
     }
     fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
         at_once(path, old, new)

@@ -35,7 +35,9 @@ pub fn disturbed(source: &Source<'_>, function: Node<'_>) -> Option<String> {
     if fields.is_empty() && parameters.is_empty() {
         return None;
     }
-    let fields = fields.iter().map(|field| format!(" try {{ {field} = _s({field}); }} catch {{}}"));
+    // Nothing can be put into an optional chain.
+    let fields = fields.iter().map(|field| field.replacen("?.", ".", 1));
+    let fields = fields.map(|field| format!(" try {{ {field} = _s({field}); }} catch {{}}"));
     let parameters = parameters.iter().map(|name| format!(" try {{ _s({name}); }} catch {{}}"));
     Some(format!("{SHAKE}{}", fields.chain(parameters).collect::<String>()))
 }

@@ -115,8 +115,8 @@ impl TestHarness for Node {
     fn ungiven(&self, path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_>]) -> Vec<Mutant> {
         given::ungiven(path, text, tests, patch)
     }
-    fn singled_out(&self, path: &str, text: &str, sought: &Sought<'_>) -> Vec<Singled> {
-        singled_out(path, text, sought)
+    fn singled_out(&self, sought: &Sought<'_>) -> SingledOut {
+        singled_out(sought)
     }
     fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
         at_once(path, old, new)

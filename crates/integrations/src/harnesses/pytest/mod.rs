@@ -85,8 +85,8 @@ impl TestHarness for Pytest {
     fn function_around(&self, _path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
         mutants::function_around(text, line)
     }
-    fn singled_out(&self, path: &str, text: &str, sought: &Sought<'_>) -> Vec<Singled> {
-        singled_out(path, text, sought)
+    fn singled_out(&self, sought: &Sought<'_>) -> SingledOut {
+        singled_out(sought)
     }
     fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
         at_once(path, old, new)
