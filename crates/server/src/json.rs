@@ -73,6 +73,10 @@ impl<S: Send + Sync, T: FromStr<Err = Error>> FromRequestParts<S> for Id<T> {
 
 /// Parses bytes that a handler took in raw, with the same errors as [`Json`].
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A structure would take a list's items for its members, in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the body is a JSON object, not a list").code("invalid"));
+    }
     let mut source = serde_json::Deserializer::from_slice(body);
     let value: T = serde_path_to_error::deserialize(&mut source).map_err(|e| explain(&e))?;
     source.end().map_err(|e| syntax(&e))?;

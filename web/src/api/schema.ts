@@ -1772,7 +1772,7 @@ export interface components {
             what_changed: string;
         };
         RunObstacle: {
-            /** @description `no_repository`, `forge_unavailable` or `no_model`. */
+            /** @description `no_repository`, `forge_unavailable`, `executor_unavailable` or `no_model`. */
             code: string;
             detail: string;
         };

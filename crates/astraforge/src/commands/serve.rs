@@ -6,14 +6,17 @@ use crate::config::ServeConfig;
 use crate::output::say;
 use anyhow::{Context, Result};
 use engine::accounts;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// After this a stop no longer waits for open connections.
 const GRACE: Duration = Duration::from_secs(8);
+const PORT_PATIENCE: Duration = Duration::from_secs(2);
+const PORT_PAUSE: Duration = Duration::from_millis(20);
 
 pub async fn run(args: Serve) -> Result<ExitCode> {
     let config = ServeConfig::open(&args)?;
@@ -50,7 +53,7 @@ pub struct Server {
 }
 
 pub async fn start(config: ServeConfig) -> Result<Server> {
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("{} can't be listened on", config.listen))?;
+    let listener = listen(config.listen).await.with_context(|| format!("{} can't be listened on", config.listen))?;
     let address = listener.local_addr()?;
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
     let running = compose::compose(config, url.clone()).await?;
@@ -63,6 +66,17 @@ pub async fn start(config: ServeConfig) -> Result<Server> {
     tokio::spawn(async move { futures::future::join_all(provisioners.iter().map(|each| each.guarantees())).await });
     tokio::spawn(engine::schedule::run(engine));
     Ok(Server { url, first_password, running, http, worker })
+}
+
+/// A server that was killed a moment ago may still hold the port.
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let deadline = Instant::now() + PORT_PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => tokio::time::sleep(PORT_PAUSE).await,
+            other => return other,
+        }
+    }
 }
 
 impl Server {

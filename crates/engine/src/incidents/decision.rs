@@ -10,11 +10,12 @@ const OFF: &str = "automatic runs are off for this source";
 const NO_REPOSITORY: &str = "no repository is connected to this source";
 const NO_MODEL: &str = "no model is configured that could work on it";
 const BUDGET: &str = "the budget of";
+const ENDED: &str = "ended without a fix";
 
 /// Why no run could work on an incident, not even one that a person asks for.
 #[derive(Clone, Debug)]
 pub struct Obstacle {
-    /// `no_repository`, `forge_unavailable` or `no_model`.
+    /// `no_repository`, `forge_unavailable`, `executor_unavailable` or `no_model`.
     pub code: &'static str,
     pub detail: String,
 }
@@ -36,11 +37,17 @@ pub async fn decide(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident
     }
 }
 
-/// Whether an incident without a run may get one now although an earlier decision said no: the reason may have passed.
+/// What an incident says whose run has ended.
+pub fn ended(run_number: i64, why: &str) -> String {
+    format!("run {run_number} {ENDED}: {why}")
+}
+
+/// Whether an incident may get a run now although an earlier decision said no: the reason may have passed. What a run could
+/// not mend waits for a person.
 pub fn may_reconsider(incident: &Incident) -> bool {
-    incident.state == IncidentState::Open
-        && incident.request.is_none()
-        && [OFF, NO_REPOSITORY, NO_MODEL, BUDGET].iter().any(|reason| incident.no_run_reason.starts_with(reason))
+    matches!(incident.state, IncidentState::Open | IncidentState::Regressed)
+        && !incident.no_run_reason.is_empty()
+        && !incident.no_run_reason.contains(ENDED)
 }
 
 async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, source: &Source) -> Result<Option<String>> {
@@ -52,6 +59,9 @@ async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, sourc
     }
     if let Some(reason) = unsuited(incident) {
         return Ok(Some(reason));
+    }
+    if let Some(obstacle) = executor_obstacle(engine, source).await {
+        return Ok(Some(obstacle.detail));
     }
     if model_obstacle(engine, incident, source).is_some() {
         return Ok(Some(NO_MODEL.to_string()));
@@ -79,7 +89,17 @@ fn unsuited(incident: &Incident) -> Option<String> {
 
 pub async fn obstacle(engine: &Engine, tx: &mut store::Tx, incident: &Incident, source: &Source) -> Result<Option<Obstacle>> {
     let of_repository = repository_obstacle(engine, tx, source).await?;
-    Ok(of_repository.or_else(|| model_obstacle(engine, incident, source)))
+    let of_others = executor_obstacle(engine, source).await.or_else(|| model_obstacle(engine, incident, source));
+    Ok(of_repository.or(of_others))
+}
+
+async fn executor_obstacle(engine: &Engine, source: &Source) -> Option<Obstacle> {
+    let detail = match engine.executor(source.executor.as_deref().unwrap_or(&engine.settings.default_executor)) {
+        Ok(executor) => executor.unavailable().await?,
+        // It was there when the source was made.
+        Err(error) => error.message,
+    };
+    Some(Obstacle { code: "executor_unavailable", detail })
 }
 
 async fn repository_obstacle(engine: &Engine, tx: &mut store::Tx, source: &Source) -> Result<Option<Obstacle>> {

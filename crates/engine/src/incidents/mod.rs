@@ -9,7 +9,7 @@ pub mod intake;
 pub mod recurrence;
 
 use crate::{Engine, requests, workspaces};
-pub use decision::Obstacle;
+pub use decision::{Obstacle, ended};
 use domain::incident::{Incident, IncidentState};
 use domain::run::Run;
 use domain::source::Source;

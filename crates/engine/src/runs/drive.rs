@@ -4,7 +4,7 @@
 use super::{agent, follow_up_record, homes, prepare, propose, prove, settle_request};
 use crate::events::RunLog;
 use crate::worker::fenced;
-use crate::{Engine, events, llm};
+use crate::{Engine, events, incidents, llm};
 use domain::alert::Alert;
 use domain::incident::{Incident, IncidentState};
 use domain::repository::Repository;
@@ -288,7 +288,7 @@ async fn reopen_incident(engine: &Engine, tx: &mut store::Tx, id: IncidentId, ru
     let mut incident = store::incidents::get(tx, id).await?;
     if incident.state == IncidentState::Fixing {
         incident.state = IncidentState::Open;
-        incident.no_run_reason = format!("run {run_number} ended without a fix: {why}");
+        incident.no_run_reason = incidents::ended(run_number, why);
         incident.updated_at = engine.now();
         store::incidents::update(tx, &incident).await?;
     }

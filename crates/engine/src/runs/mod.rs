@@ -41,6 +41,9 @@ pub enum Begin<'a> {
 /// A queued run with its job and event, in the caller's transaction. Runs of one request work one after the other:
 /// they share its branch.
 pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, begin: Begin<'_>) -> Result<RunId> {
+    if request.repository.is_none() {
+        return Err(Error::conflict("this request's repository is gone; make a new request for another").code("no_repository"));
+    }
     let executor = request.executor.clone().unwrap_or_else(|| engine.settings.default_executor.clone());
     let run = Run {
         id: engine.clock.fresh(),

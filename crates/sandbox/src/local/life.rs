@@ -11,6 +11,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -150,6 +151,9 @@ pub struct Owner {
     pub pid: u32,
     /// In ticks since the host started: together with the number it names one process for ever.
     pub started: u64,
+    /// In which process numbers are told; 0 where that is not known.
+    #[serde(default)]
+    pub namespace: u64,
     /// The cgroup folders of the sandbox, which need not lie where the next server would make its own.
     #[serde(default)]
     pub groups: Vec<PathBuf>,
@@ -158,7 +162,7 @@ pub struct Owner {
 impl Owner {
     pub fn this_process() -> Owner {
         let pid = std::process::id();
-        Owner { pid, started: started(pid).unwrap_or(0), groups: Vec::new() }
+        Owner { pid, started: started(pid).unwrap_or(0), namespace: namespace(), groups: Vec::new() }
     }
     pub fn read(folder: &Path) -> Option<Owner> {
         serde_json::from_slice(&std::fs::read(folder.join(OWNER_FILE)).ok()?).ok()
@@ -168,19 +172,26 @@ impl Owner {
     }
     pub fn is_this_process(&self) -> bool {
         let this = Owner::this_process();
-        (self.pid, self.started) == (this.pid, this.started)
+        (self.pid, self.started, self.namespace) == (this.pid, this.started, this.namespace)
     }
-    pub fn is_alive(&self) -> bool {
-        started(self.pid) == Some(self.started)
+    /// `None` where its number means nothing here.
+    pub fn is_alive(&self) -> Option<bool> {
+        (self.namespace == 0 || self.namespace == namespace()).then(|| started(self.pid) == Some(self.started))
     }
     /// The name of a sandbox's cgroup, which tells the owner even when the folder is lost.
     pub fn group_of(&self, name: &str) -> String {
-        format!("{name}.{}-{}", self.pid, self.started)
+        format!("{name}.{}-{}-{}", self.pid, self.started, self.namespace)
     }
     pub fn of_group(group: &str) -> Option<Owner> {
-        let (pid, started) = group.rsplit_once('.')?.1.split_once('-')?;
-        Some(Owner { pid: pid.parse().ok()?, started: started.parse().ok()?, groups: Vec::new() })
+        let mut numbers = group.rsplit_once('.')?.1.split('-');
+        let pid = numbers.next()?.parse().ok()?;
+        let mut number = || numbers.next().map_or(Some(0), |text| text.parse().ok());
+        Some(Owner { pid, started: number()?, namespace: number()?, groups: Vec::new() })
     }
+}
+
+fn namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
 }
 
 /// When it was started; `None` of one that is dead, whether or not its parent has heard of that.

@@ -6,15 +6,26 @@
 use super::life::Owner;
 use super::{Shared, cgroup};
 use crate::sweep::remove_tree;
+use std::time::{Duration, Instant};
 
-/// Returns how many sandboxes of this data dir were removed. Those of servers of other data dirs that live are left alone.
+/// A server that was killed lets its data dir go a moment before it is dead.
+const DEATH_WITHIN: Duration = Duration::from_secs(1);
+const DEATH_PAUSE: Duration = Duration::from_millis(5);
+
+/// Returns how many sandboxes of this data dir were removed. Those of servers that live are left alone, also where this data
+/// dir is a copy of another's.
 pub fn reconcile(shared: &Shared) -> usize {
     let sandboxes = shared.data_dir.join("sandboxes");
     let living: std::collections::BTreeSet<String> = shared.living().keys().map(ToString::to_string).collect();
-    // A data dir has one server, and this is it: whoever else made a sandbox here is dead, or dying at this moment.
+    let deadline = Instant::now() + DEATH_WITHIN;
     let is_orphan = |name: &str| match Owner::read(&sandboxes.join(name)) {
-        Some(owner) => !owner.is_this_process(),
-        // Its server died before it could write the record.
+        Some(owner) => {
+            while owner.is_alive() == Some(true) && !owner.is_this_process() && Instant::now() < deadline {
+                std::thread::sleep(DEATH_PAUSE);
+            }
+            owner.is_alive() != Some(true)
+        }
+        // Its server died before it could write the record. A data dir has one server, and this is it.
         None => !living.contains(name),
     };
     let mut others = 0;
@@ -22,7 +33,11 @@ pub fn reconcile(shared: &Shared) -> usize {
         let Some(owner) = Owner::of_group(&name) else { continue };
         let sandbox = name.split('.').next().unwrap_or_default();
         let is_here = sandboxes.join(sandbox).exists();
-        if !owner.is_alive() || is_here && is_orphan(sandbox) {
+        let is_left = match is_here {
+            true => is_orphan(sandbox),
+            false => owner.is_alive() == Some(false),
+        };
+        if is_left {
             shared.cgroups.existing(&name).remove();
             others += usize::from(!is_here);
         }

@@ -100,6 +100,10 @@ async fn a_killed_server_leaves_no_process_and_the_next_one_removes_the_rest() {
     let id = std::fs::read_to_string(dir.path().join("ready")).unwrap();
     let elsewhere = ground();
     elsewhere.local.reconcile().await.unwrap();
+    let copied = tempfile::tempdir().unwrap();
+    let copy = std::process::Command::new("cp").arg("-a").arg(dir.path().join("sandboxes")).arg(copied.path()).status().unwrap();
+    assert!(copy.success());
+    assert_eq!(testkit::local(copied.path(), None).unwrap().reconcile().await.unwrap(), 0);
     let groups = groups_of(&id).len();
     assert!(processes("sleep\x004713") >= 1 && folders(dir.path()) == 1, "the control: what belongs to a living server stays");
 

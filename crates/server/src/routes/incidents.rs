@@ -95,7 +95,7 @@ pub struct IncidentDetail {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RunObstacle)]
 pub struct ObstacleView {
-    /// `no_repository`, `forge_unavailable` or `no_model`.
+    /// `no_repository`, `forge_unavailable`, `executor_unavailable` or `no_model`.
     pub code: &'static str,
     pub detail: String,
 }

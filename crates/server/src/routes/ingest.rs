@@ -120,7 +120,7 @@ async fn hook(State(state): State<AppState>, Path(token): Path<String>, headers:
                 return Err(error);
             }
         };
-        let held = state.limits.alerts.read(body, ENVELOPE_COMPRESSED_BYTES_MAX, too_large).await?;
+        let held = state.limits.alerts.read(body, ENVELOPE_COMPRESSED_BYTES_MAX, delivery_too_large).await?;
         let _place = state.limits.enter(Room::Intake)?;
         state.intake.brake(source.id, state.engine.now())?;
         take_in(&state, &source, &headers, &held.bytes).await
@@ -142,6 +142,10 @@ async fn take_in(state: &AppState, source: &Source, headers: &HeaderMap, body: &
         ids.push(id);
     }
     Ok(ids)
+}
+
+fn delivery_too_large() -> Error {
+    Error::limit(format!("a delivery has at most {ENVELOPE_COMPRESSED_BYTES_MAX} bytes")).code("too_large")
 }
 
 fn too_large() -> Error {

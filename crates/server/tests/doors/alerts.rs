@@ -253,7 +253,12 @@ async fn whoever_gets_no_run_reads_why() {
     // Connected, the same incident gets its run with the next alert.
     let repository = linked(&house, &ann).await;
     let change = json!({"repository_id": repository, "runs_per_hour_max": 1});
-    house.send_json("PATCH", &ann, &format!("/api/alert-sources/{}/", without["id"].as_str().expect("an id")), change).await.is(200);
+    // Also where it was called resolved and came back in between.
+    house.post(&ann, &path.replace("/run/", "/resolve/"), json!({})).await.is(200);
+    house.send(envelope(&without, "identity", event("0", |_| {}))).await.is(200);
+    let again = incidents(&house, &ann).await.remove(0);
+    assert_eq!((&again["state"], &again["no_run_reason"]), (&json!("regressed"), &one["no_run_reason"]));
+    house.send_json("PATCH", &ann, &at, change).await.is(200);
     house.send(envelope(&without, "identity", event("1", |_| {}))).await.is(200);
     assert_eq!(incidents(&house, &ann).await[0]["state"], "fixing");
     for (n, reason) in [("2", "the budget of 1 runs an hour is used up"), ("3", "level is warning"), ("4", "there is no stack trace")] {
@@ -301,6 +306,25 @@ async fn what_no_model_can_work_on_gets_no_run() {
     let known = event("1", |event| event["exception"]["values"][0]["type"] = "TypeError".into());
     house.send(envelope(&source, "identity", known)).await.is(200);
     assert_eq!(incidents(&house, &ann).await[0]["state"], "fixing", "the control: this one the model knows");
+}
+
+#[tokio::test]
+async fn what_no_executor_can_work_on_gets_no_run() {
+    let house = House::new().await;
+    let ann = house.person("ann").await;
+    let repository = linked(&house, &ann).await;
+    // Codex is not installed here.
+    let source = source(&house, &ann, json!({"automatic_runs": true, "repository_id": repository, "executor": "codex"})).await;
+    house.send(envelope(&source, "identity", PYTHON)).await.is(200);
+    let one = incidents(&house, &ann).await.remove(0);
+    assert!(one["no_run_reason"].to_string().contains("npm install"), "{one}");
+    let path = format!("/api/incidents/{}/", one["id"].as_str().expect("an id"));
+    assert_eq!(house.get(&ann, &path).await.is(200)["run_obstacle"]["code"], "executor_unavailable");
+    house.post(&ann, &format!("{path}run/"), json!({})).await.is_problem(409);
+    let at = format!("/api/alert-sources/{}/", source["id"].as_str().expect("an id"));
+    house.send_json("PATCH", &ann, &at, json!({"executor": "native"})).await.is(200);
+    house.send(envelope(&source, "identity", event("1", |_| {}))).await.is(200);
+    assert_eq!(incidents(&house, &ann).await[0]["state"], "fixing", "the control");
 }
 
 #[tokio::test]

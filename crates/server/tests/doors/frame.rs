@@ -23,6 +23,8 @@ async fn bodies_are_refused_with_a_reason_and_a_place() {
         house.send(request.body(Body::from(body)).expect("a request")).await
     };
     let broken = send("application/json", b"{\"name\": ".to_vec()).await;
+    let list = send("application/json", b" [\"x\"]".to_vec()).await;
+    assert!(list.is_problem(400)["detail"].as_str().is_some_and(|d| d.contains("not a list")), "{}", list.json);
     assert!(broken.is_problem(400)["detail"].as_str().is_some_and(|d| d.contains("line 1")), "{}", broken.json);
     send("text/plain", b"{\"name\":\"x\"}".to_vec()).await.is_problem(415);
     let missing = send("application/json", b"{}".to_vec()).await;

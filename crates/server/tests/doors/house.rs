@@ -6,7 +6,7 @@ use domain::secret::Secret;
 use domain::{Clock, Timestamp};
 use engine::{Engine, ModelRoute, Parts, Settings, accounts};
 use http::{HeaderMap, Request, StatusCode};
-use integrations::{forges, git::Git, harnesses};
+use integrations::{executors, forges, git::Git, harnesses};
 use serde_json::Value;
 use server::{AppState, ServerConfig};
 use sha2::{Digest, Sha256};
@@ -167,7 +167,7 @@ async fn parts(dir: &Path, clock: Arc<TestClock>, settings: Settings) -> Parts {
         store: Store::connect(StoreConfig::new(format!("sqlite://{}/test.db", dir.display()))).await.expect("a database"),
         clock,
         provisioners: vec![provisioner],
-        executors: Vec::new(),
+        executors: executors::build(&executors::Settings::default()),
         forges: forges::open_all(&means),
         alert_sources: integrations::alerts::open_all(),
         harnesses: harnesses::all(),

@@ -101,6 +101,7 @@ function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {
 /** What lets a run start again, by the code of what is in its way. */
 const WAYS_OUT: Record<string, Pick<Answer, "text" | "beneath">> = {
   no_model: { text: "Configure a model", beneath: "set `OPENAI_API_KEY` on the server" },
+  executor_unavailable: { text: "Choose another executor", beneath: "in the alert source's settings" },
   no_repository: { text: "Connect a repository", beneath: "in the alert source's settings" },
 };
 
