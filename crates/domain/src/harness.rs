@@ -297,6 +297,8 @@ pub struct Patched<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Singled {
     pub value: String,
+    /// As the code writes it.
+    pub spelled: String,
     /// The first test file that gives it.
     pub path: String,
     pub line: u32,

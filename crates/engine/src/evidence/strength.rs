@@ -98,12 +98,12 @@ fn result(e: &Evidence) -> RuleResult {
             .at(file, *line)
             .mend("Mend what happens to the callers that there are; the test must call as they do.");
     }
-    if let Some(Singled { value, path, line, named_in, named_at, .. }) = &e.singled_out {
+    if let Some(Singled { spelled, path, line, named_in, named_at, .. }) = &e.singled_out {
         return broken(
             rule,
             "one_sided",
             format!(
-                "line {named_at} of `{named_in}` names `{value}`, which only the test gives; with another value everything is as on base"
+                "line {named_at} of `{named_in}` names `{spelled}`, which only the test gives; with another value everything is as on base"
             ),
         )
         .at(path, *line)

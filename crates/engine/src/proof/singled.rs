@@ -28,10 +28,11 @@ pub async fn only(parts: &Parts<'_>, ids: &[String], timeout: Duration, end: Ins
     }
     let left = left + found.len() - tried;
     // Where the incident tells a value that makes a difference, its fix may be a table with others in it too.
-    let (told, untold): (Vec<&Singled>, Vec<&Singled>) = decisive.into_iter().partition(|one| parts.known.was_told(&one.value));
+    let (told, untold): (Vec<&Singled>, Vec<&Singled>) =
+        decisive.into_iter().partition(|one| parts.known.was_told(&one.value) || parts.known.was_told(&one.spelled));
     let tables: BTreeSet<_> = told.iter().flat_map(|one| &one.tables).collect();
     for one in untold.into_iter().filter(|one| one.tables.iter().all(|table| !tables.contains(table))) {
-        if !parts.known.was_written(&one.value).await? {
+        if !parts.known.was_written(&one.value).await? && !parts.known.was_written(&one.spelled).await? {
             return Ok((Some(one.clone()), left));
         }
     }

@@ -8,13 +8,16 @@ use std::ops::Range;
 use tree_sitter::Node;
 
 /// Called with a function that runs later: the last word of what is called, where the function stands among the
-/// arguments, and where those begin that it gets; 9 where it is never given by place.
+/// arguments, and where those begin that it gets.
 const JAVASCRIPT: &[(&str, usize, usize)] =
     &[("setTimeout", 0, 2), ("setInterval", 0, 2), ("setImmediate", 0, 1), ("nextTick", 0, 1), ("queueMicrotask", 0, 1)];
-const PYTHON: &[(&str, usize, usize)] = &[("Timer", 1, 9), ("call_later", 1, 2), ("call_at", 1, 2), ("call_soon", 0, 1), ("Thread", 9, 9)];
+const PYTHON: &[(&str, usize, usize)] =
+    &[("Timer", 1, NEVER), ("call_later", 1, 2), ("call_at", 1, 2), ("call_soon", 0, 1), ("Thread", NEVER, NEVER)];
 
 /// More than this are not looked at one by one.
 const EDITS_MAX: usize = 200;
+/// Not given by place.
+const NEVER: usize = usize::MAX;
 /// In the place of an awaited pause.
 const SLEPT: &str = "__import__('asyncio').sleep(0)";
 /// Tasks of a loop; what they put off is what they sleep over.
@@ -118,6 +121,10 @@ fn now(source: &Source<'_>, node: Node<'_>) -> Option<String> {
         }
         Language::Python => {
             let (_, at, rest) = PYTHON.iter().find(|(name, ..)| *name == last)?;
+            if *rest < NEVER && arguments.iter().any(|a| a.kind() == "list_splat") {
+                let all = inside(source.of(node.child_by_field_name("arguments")?));
+                return Some(format!("((lambda *given, **_: given[{at}](*given[{rest}:]))({all}), {whole})[1]"));
+            }
             let keyword = |name: &str| {
                 let pair = arguments.iter().find(|a| a.child_by_field_name("name").is_some_and(|n| source.of(n) == name));
                 pair.and_then(|a| a.child_by_field_name("value")).map(|v| source.of(v))
@@ -132,14 +139,19 @@ fn now(source: &Source<'_>, node: Node<'_>) -> Option<String> {
         Language::JavaScript | Language::TypeScript | Language::Tsx => {
             let (_, at, rest) = JAVASCRIPT.iter().find(|(name, ..)| *name == last)?;
             if arguments.iter().any(|a| a.kind() == "spread_element") {
-                let all: Vec<&str> = arguments.iter().map(|a| source.of(*a)).collect();
-                return Some(format!("(((...given) => given[{at}](...given.slice({rest})))({}), {whole})", all.join(", ")));
+                let all = inside(source.of(node.child_by_field_name("arguments")?));
+                return Some(format!("(((...given) => given[{at}](...given.slice({rest})))({all}), {whole})"));
             }
             let function = source.of(*arguments.get(*at)?);
             let gets: Vec<&str> = arguments.iter().skip(*rest).map(|a| source.of(*a)).collect();
             Some(format!("(({function})({}), {whole})", gets.join(", ")))
         }
     }
+}
+
+/// Arguments without their parentheses.
+fn inside(arguments: &str) -> &str {
+    arguments.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -161,6 +173,11 @@ mod tests {
                 "a.py",
                 "async def f():\n    create_task(g())\nasync def g():\n    await asyncio.sleep(60)\n",
                 "async def f():\n    [await (g()), __import__('asyncio').Future()][1]\nasync def g():\n    await __import__('asyncio').sleep(0)\n",
+            ),
+            (
+                "a.py",
+                "loop.call_later(*(60, f), a)\n",
+                "((lambda *given, **_: given[1](*given[2:]))(*(60, f), a), loop.call_later(*(60, f), a))[1]\n",
             ),
             ("a.py", "loop.call_later(60, f, a)\n", "((f)(a), loop.call_later(60, f, a))[1]\n"),
         ] {

@@ -57,9 +57,9 @@ pub fn singled_out(sought: &Sought<'_>) -> SingledOut {
         let copy = |other: String| Other { edits: given_instead(sought.tests, &places, &value, &other), value: other };
         let others: Vec<Vec<Other>> = others.into_iter().map(|group| group.into_iter().map(copy).collect()).collect();
         bytes += others.iter().flatten().flat_map(|other| &other.edits).map(|(_, text)| text.len()).sum::<usize>();
-        let Named { path: named_in, line: named_at, tables, .. } = named;
+        let Named { path: named_in, line: named_at, spelled, tables, .. } = named;
         let path = sought.tests[first.test].path.to_string();
-        out.found.push(Singled { value: value.text, path, line: first.line, named_in, named_at, tables, others });
+        out.found.push(Singled { value: value.text, spelled, path, line: first.line, named_in, named_at, tables, others });
     }
     out
 }
@@ -89,6 +89,7 @@ impl Value {
 struct Named {
     path: String,
     line: u32,
+    spelled: String,
     tables: BTreeSet<(String, usize)>,
     /// Code chooses by it what to do.
     is_choice: bool,
@@ -156,10 +157,15 @@ fn names(file: &Patched<'_>, all: &mut BTreeMap<Value, Named>) {
     let added = added_lines(file.old, file.new);
     let grown = grown_tables(&source, &added, file.old.and_then(|old| Source::parse(language, old)).as_ref());
     let is_data = |node: &Node<'_>| grown.iter().any(|table| table.contains(&node.start_byte()));
-    let mut add = |value: Value, node: Node<'_>| {
+    let mut add = |value: Value, suffix: &str, node: Node<'_>| {
+        let spelled = match value.is_number {
+            true => source.of(node).strip_suffix(suffix).unwrap_or_default().trim_end_matches('_').to_string(),
+            false => value.text.clone(),
+        };
         let named = all.entry(value).or_insert_with(|| Named {
             path: file.path.to_string(),
             line: line(node),
+            spelled,
             tables: BTreeSet::new(),
             is_choice: false,
         });
@@ -169,18 +175,19 @@ fn names(file: &Patched<'_>, all: &mut BTreeMap<Value, Named>) {
     for node in source.nodes().into_iter().filter(|n| added.contains(&line(*n)) && !is_data(n)) {
         let is_key = KEYS.contains(&node.kind()) && node.parent().is_some_and(|p| p.kind() == "pair");
         if WORDS.contains(&node.kind()) || NUMBERS.contains(&node.kind()) || is_key {
-            add(Value::of(&source, node).0, node);
+            let (value, suffix) = Value::of(&source, node);
+            add(value, &suffix, node);
         }
         // A pattern may be written as a string.
         if WORDS.contains(&node.kind()) || PATTERNS.contains(&node.kind()) {
-            parts(source.of(node)).for_each(|text| add(Value::word(&text), node));
+            parts(source.of(node)).for_each(|text| add(Value::word(&text), "", node));
         }
     }
 }
 
 /// The nearest table within the statement.
 fn table(node: Node<'_>) -> Option<Node<'_>> {
-    within_statement(node).find(|(n, _)| TABLES.contains(&n.kind())).map(|(n, _)| n)
+    within_statement(node).find(|(n, _)| TABLES.contains(&n.kind()) || is_match(*n)).map(|(n, _)| n)
 }
 
 fn is_choice(node: Node<'_>) -> bool {
@@ -191,7 +198,12 @@ fn is_choice(node: Node<'_>) -> bool {
 /// What the node stands in, each with its part.
 fn within_statement<'t>(node: Node<'t>) -> impl Iterator<Item = (Node<'t>, Node<'t>)> {
     let above = std::iter::successors(Some(node), |n| n.parent()).skip(1).zip(std::iter::successors(Some(node), |n| n.parent()));
-    above.take_while(|(n, _)| !STATEMENTS.contains(&n.kind()))
+    above.take_while(|(n, _)| is_match(*n) || !STATEMENTS.contains(&n.kind()))
+}
+
+/// Python's cases stand in a block.
+fn is_match(node: Node<'_>) -> bool {
+    node.kind() == "block" && node.parent().is_some_and(|p| p.kind() == "match_statement")
 }
 
 /// Where base's own tables got further entries: those are data like the others.
@@ -322,6 +334,12 @@ mod tests {
         let tables: Vec<(&str, usize)> = found.iter().map(|s| (s.value.as_str(), s.tables.len())).collect();
         assert_eq!(tables, [("late", 1), ("never", 0), ("soon", 1)]);
         assert_eq!(found[0].tables, found[2].tables);
+        let tests = [Giver { path: "test_a.py", text: "f('soon', 4_2)\n", lines: [1].into() }];
+        let patch = [Patched { path: "a.py", old: None, new: "match at:\n    case 'soon':\n        no()\n    case 0x2A:\n        no()\n" }];
+        let found = singled_out(&Sought { tests: &tests, patch: &patch, is_known: &|_, _| false }).found;
+        let spelled: Vec<(&str, &str)> = found.iter().map(|s| (s.value.as_str(), s.spelled.as_str())).collect();
+        assert_eq!(spelled, [("42", "0x2A"), ("soon", "soon")]);
+        assert!(!found[0].tables.is_empty() && found[0].tables == found[1].tables);
     }
 
     #[test]
