@@ -2,7 +2,7 @@
 
 use super::{Saying, broken, count, holds, list};
 use domain::evidence::{Rule, RuleResult, WrongVersion};
-use domain::harness::{Finding, Mutant, MutantKind, Singled};
+use domain::harness::{Finding, Mutant, MutantKind, Place, Singled};
 
 /// A wrong version and who noticed; `caught_by` empty means nobody.
 #[derive(Clone, Debug)]
@@ -11,6 +11,13 @@ pub struct Tried {
     pub caught_by: Vec<String>,
     /// A counting test then fails as it does on base.
     pub as_on_base: bool,
+}
+
+/// The incident came through one function, which is as on base; another one is mended.
+#[derive(Clone, Debug)]
+pub struct OtherCaller {
+    pub reported: String,
+    pub mended: Place,
 }
 
 #[derive(Default)]
@@ -32,6 +39,7 @@ pub struct Evidence {
     pub at_once: Vec<Tried>,
     /// Functions that no longer look at what they are given.
     pub hollow: Vec<(String, Finding)>,
+    pub other_caller: Option<OtherCaller>,
     /// A file that nothing of the product names, where the patch adds only such.
     pub unused: Option<String>,
     /// Changes that were left untried for want of time, or because there are too many.
@@ -63,6 +71,15 @@ fn result(e: &Evidence) -> RuleResult {
         return broken(rule, "hollow", format!("line {} of `{path}` {}, and no test notices", finding.line, finding.what))
             .at(path, finding.line)
             .mend("Let the function go on doing its work and mend only what fails.");
+    }
+    if let Some(OtherCaller { reported, mended: Place { file, function, line } }) = &e.other_caller {
+        return broken(
+            rule,
+            "other_caller",
+            format!("the incident came through `{reported}`, which is as on base; what is mended is `{function}`"),
+        )
+        .at(file, *line)
+        .mend("Mend what fails for every caller, or let a test take the way that was reported.");
     }
     if let Some((mutant, values)) = hush_survivors(&e.hushed) {
         let place = mutant.description.split('`').nth(1).unwrap_or_default();

@@ -3,6 +3,7 @@
 //!
 //! Which framework runs the tests is a harness's business; what results mean is decided in `evidence`.
 
+mod callers;
 mod counting;
 mod ground;
 mod junit;

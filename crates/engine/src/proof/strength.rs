@@ -4,7 +4,7 @@ use super::counting::Counting;
 use super::ground::{Ground, Job};
 use super::known::Known;
 use super::trees::{self, Tree, Trees};
-use super::{aside, singled, unused};
+use super::{aside, callers, singled, unused};
 use crate::evidence::incident::Shape;
 use crate::evidence::strength::{Evidence, Tried};
 use crate::evidence::{PatchFile, green, red, regression};
@@ -81,8 +81,10 @@ pub async fn gather(parts: &Parts<'_>, red: &red::Judged, counting: &[String], t
     if parts.recurs.shape.is_some() {
         evidence.unused = unused::first(parts.harness, parts.files, parts.known).await?;
         evidence.hollow = aside(|| hollow(parts));
+        evidence.other_caller = aside(|| callers::other(parts, &red.red))?;
     }
-    if !evidence.empty_handlers.is_empty() || !evidence.hollow.is_empty() || evidence.unused.is_some() {
+    let is_decided = !evidence.empty_handlers.is_empty() || !evidence.hollow.is_empty();
+    if is_decided || evidence.unused.is_some() || evidence.other_caller.is_some() {
         return Ok(evidence);
     }
     let (forced, wrong): (Vec<Mutant>, Vec<Mutant>) = wrong.into_iter().partition(|m| matches!(m.kind, MutantKind::Forced { .. }));

@@ -1,10 +1,10 @@
-//! What the tests alone give to the patch: further arguments, which base's functions let fall. A test that fails as on
-//! base without them shows a way around the fault, which no caller takes.
+//! What the tests alone give to the patch: further arguments, which base's functions let fall, and fields that nobody else
+//! sets. A test that fails as on base without them shows a way around the fault, which no caller takes.
 
 use super::mutants::{FUNCTIONS, name, parse};
 use crate::syntax::{Source, line, named, replace};
 use domain::harness::{Mutant, MutantKind, Patched};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
 
 /// The test file without them, a copy for each.
@@ -17,6 +17,11 @@ pub fn ungiven(path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_
             let further = arguments(*call).into_iter().skip(taken);
             cuts.entry(format!("what only the test gives `{name}`")).or_default().extend(further);
         }
+    }
+    let fields = fields(patch);
+    for statement in asked.iter().filter(|n| n.kind() == "expression_statement") {
+        let set = named(*statement).into_iter().find_map(|n| set(&source, n)).filter(|name| fields.contains(*name));
+        cuts.entry(format!("what only the test sets `{}` to", set.unwrap_or_default())).or_default().extend(set.map(|_| *statement));
     }
     cuts.retain(|_, nodes| !nodes.is_empty());
     let mutant = |(what, nodes): (String, Vec<Node<'_>>)| Mutant {
@@ -49,6 +54,30 @@ fn grown(patch: &[Patched<'_>]) -> Vec<(String, usize)> {
         (taken > old && given.get(&name).is_none_or(|count| *count <= old)).then_some((name, old))
     };
     after.into_iter().filter_map(more).collect()
+}
+
+/// Fields that added code reads, and that the patch's files neither had on base nor set or define now.
+fn fields(patch: &[Patched<'_>]) -> BTreeSet<String> {
+    let (mut read, mut other) = (BTreeSet::new(), BTreeSet::new());
+    for file in patch {
+        let old = file.old.and_then(|text| parse(file.path, text));
+        let is_name = |n: &Node<'_>| n.kind().ends_with("property_identifier") || n.kind() == "shorthand_property_identifier_pattern";
+        other.extend(old.iter().flat_map(|old| old.nodes().into_iter().filter(is_name).map(|n| old.of(n).to_string())));
+        let Some(source) = parse(file.path, file.new) else { continue };
+        for node in source.nodes().into_iter().filter(is_name) {
+            let holder = node.parent().filter(|p| p.kind() == "member_expression");
+            let is_set =
+                holder.and_then(|h| h.parent()).is_some_and(|p| set(&source, p).is_some() && p.child_by_field_name("left") == holder);
+            if holder.is_some() && !is_set { &mut read } else { &mut other }.insert(source.of(node).to_string());
+        }
+    }
+    read.difference(&other).cloned().collect()
+}
+
+/// The field that an assignment sets.
+fn set<'a>(source: &Source<'a>, node: Node<'_>) -> Option<&'a str> {
+    let field = node.child_by_field_name("left").filter(|_| node.kind().ends_with("assignment_expression"))?;
+    field.child_by_field_name("property").map(|name| source.of(name))
 }
 
 fn most(found: &mut BTreeMap<String, usize>, name: String, count: usize) {
@@ -105,5 +134,17 @@ mod tests {
         );
         assert_eq!(found(old, &format!("{lenient}new Sms().address(ada, {{ lenient: true }});\n"), test), []);
         assert_eq!(found(old, &old.replace(".phone.", ".phone?."), test), []);
+    }
+
+    #[test]
+    fn a_field_that_only_a_test_sets_is_not_set() {
+        let old = "class Sms {\n  to(person) {\n    return person.phone;\n  }\n}\n";
+        let hooked = old.replace("person.phone", "(person ?? this.nobody).phone");
+        let test = "it('a', () => {\n  sms.nobody = { phone: 1 };\n  sms.to();\n});\n";
+        let set = [("what only the test sets `nobody` to".to_string(), "it('a', () => {\n  sms.to();\n});\n".to_string())];
+        assert_eq!(found(old, &hooked, test), set);
+        let defined = hooked.replace("class Sms {\n", "class Sms {\n  nobody = null;\n");
+        assert_eq!(found(old, &defined, test), []);
+        assert_eq!(found(&hooked, &hooked.replace(".phone", ".number"), test), []);
     }
 }

@@ -115,6 +115,9 @@ impl TestHarness for Node {
     fn ungiven(&self, path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_>]) -> Vec<Mutant> {
         given::ungiven(path, text, tests, patch)
     }
+    fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
+        mutants::function_around(path, text, line)
+    }
     fn singled_out(&self, sought: &Sought<'_>) -> SingledOut {
         singled_out(sought)
     }

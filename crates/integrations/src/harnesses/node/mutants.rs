@@ -188,6 +188,14 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     mutants
 }
 
+/// A function within one line belongs to what is around it, unless it has a name of its own.
+pub fn function_around(path: &str, text: &str, at: u32) -> Option<(u32, u32)> {
+    let source = parse(path, text)?;
+    let is_own = |n: &Node<'_>| line(*n) < last_line(*n) || n.parent().is_some_and(|p| p.kind() == "variable_declarator");
+    let mut functions = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind()) && is_own(n));
+    functions.rfind(|f| line(*f) <= at && at <= last_line(*f)).map(|f| (line(f), last_line(f)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +215,13 @@ mod tests {
                 assert!(parse("a.js", &changed).is_some_and(|s| !s.has_error()), "{changed}");
             }
         }
+    }
+
+    #[test]
+    fn a_function_is_found_by_a_line_of_it() {
+        let text = "class A {\n  b(c) {\n    return c.map((d) => d.e);\n  }\n}\nconst f = (g) => g.h;\nit('i', () => {\n  f();\n});\n";
+        let around = |at| function_around("a.js", text, at);
+        assert_eq!([1, 2, 3, 6, 8].map(around), [None, Some((2, 4)), Some((2, 4)), Some((6, 6)), Some((7, 9))]);
     }
 
     #[test]
