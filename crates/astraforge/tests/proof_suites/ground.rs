@@ -51,7 +51,7 @@ pub struct Case {
     pub project: String,
     /// `proven`, or the code that some rule must carry, or `unproven` for any.
     pub expect: String,
-    /// A gap that is known: it is still called proven, counted as such, and must lose this mark when it is closed.
+    /// A gap that is known: it is still judged wrongly, counted as such, and must lose this mark when it is closed.
     #[serde(default)]
     pub open: bool,
     /// Whole files of the patch; null removes one.
