@@ -420,9 +420,13 @@ pub trait TestHarness: Send + Sync {
     fn loads_any(&self, _path: &str, _text: &str) -> Option<bool> {
         None
     }
-    /// First and last line of the innermost function around a line.
-    fn function_around(&self, _path: &str, _text: &str, _line: u32) -> Option<(u32, u32)> {
-        None
+    /// First and last line of each function, outer ones before inner ones.
+    fn functions(&self, _path: &str, _text: &str) -> Vec<(u32, u32)> {
+        Vec::new()
+    }
+    /// Of the innermost function around a line.
+    fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
+        self.functions(path, text).into_iter().rfind(|(first, last)| (first..=last).contains(&&line))
     }
     /// Whether a watched run knows where an exception was caught.
     fn sees_handlers(&self) -> bool {

@@ -1,26 +1,29 @@
 //! A patch that mends one caller of what fails, while the incident came through another that it leaves as it was.
 
+use super::known::has_word;
 use super::strength::Parts;
 use super::trees;
+use crate::evidence::green;
 use crate::evidence::incident::{Shape, same_file};
 use crate::evidence::strength::OtherCaller;
-use crate::evidence::{PatchFile, green};
 use domain::Result;
 use domain::harness::{FileClass, Place};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Nothing where a test takes the incident's way through what is mended, or where what is mended lies on no test's way to
 /// the exception: then it may keep everybody from getting there.
 pub fn other(parts: &Parts<'_>, ids: &[String]) -> Result<Option<OtherCaller>> {
     let Some(shape) = parts.recurs.shape else { return Ok(None) };
     let is_own = |path: &str| parts.harness.classify(path, None, None) == FileClass::Product;
+    let (mut red, mut base) = (Tree::of(parts, &parts.trees.red.path), Tree::of(parts, &parts.trees.base.path));
     let (mut mended, mut passed) = (None, Vec::new());
     for id in ids {
         let Some(result) = green::find(parts.recurs.base, id) else { return Ok(None) };
         let frames: Vec<&Place> = result.chain.iter().flat_map(|link| &link.frames).filter(|f| is_own(&f.file)).collect();
         let mut changed = Vec::new();
         for frame in &frames {
-            let text = trees::text(&parts.trees.red.path, &frame.file)?.unwrap_or_default();
-            changed.extend(is_changed(parts, &frame.file, &text, frame.line).then_some(*frame));
+            changed.extend(red.is_changed(&frame.file, frame.line)?.then_some(*frame));
         }
         if changed.is_empty() || changed.iter().any(|frame| shape.is_place(frame)) {
             return Ok(None);
@@ -36,22 +39,52 @@ pub fn other(parts: &Parts<'_>, ids: &[String]) -> Result<Option<OtherCaller>> {
             continue;
         }
         let Some(path) = parts.trees.base_files.iter().find(|path| same_file(file, path) && is_own(path)) else { continue };
-        let text = trees::text(&parts.trees.base.path, path)?.unwrap_or_default();
-        let is_head = |line: &u32| parts.harness.function_around(path, &text, *line).is_some_and(|(first, _)| first == *line);
-        let named = (1..).zip(text.lines()).filter(|(_, words)| super::known::has_word(words, function)).map(|(line, _)| line);
-        let heads: Vec<u32> = named.filter(is_head).collect();
-        if heads.iter().any(|line| is_changed(parts, path, &text, *line)) {
+        let is_changed: Vec<bool> = base.file(path)?.iter().filter(|f| has_word(&f.head, function)).map(|f| f.is_changed).collect();
+        if is_changed.contains(&true) {
             return Ok(None);
         }
-        left = left.or((!heads.is_empty()).then(|| function.clone()));
+        left = left.or((!is_changed.is_empty()).then(|| function.clone()));
     }
     Ok(left.map(|reported| OtherCaller { reported, mended: mended.clone() }))
 }
 
-/// Whether the patch has the function around this line in other words.
-fn is_changed(parts: &Parts<'_>, path: &str, text: &str, line: u32) -> bool {
-    let Some(PatchFile { new, .. }) = parts.files.iter().find(|f| f.path == path && f.is_product()) else { return false };
-    let Some((first, last)) = parts.harness.function_around(path, text, line) else { return false };
-    let own: String = text.split_inclusive('\n').skip(first as usize - 1).take((last - first) as usize + 1).collect();
-    !new.as_deref().unwrap_or_default().contains(own.trim_end())
+struct Function {
+    lines: (u32, u32),
+    head: String,
+    /// The patch has it in other words.
+    is_changed: bool,
+}
+
+/// The functions of the files of a tree, each read once.
+struct Tree<'a> {
+    parts: &'a Parts<'a>,
+    path: &'a Path,
+    files: BTreeMap<String, Vec<Function>>,
+}
+
+impl<'a> Tree<'a> {
+    fn of(parts: &'a Parts<'a>, path: &'a Path) -> Self {
+        Tree { parts, path, files: BTreeMap::new() }
+    }
+
+    fn is_changed(&mut self, file: &str, line: u32) -> Result<bool> {
+        let around = self.file(file)?.iter().rfind(|f| (f.lines.0..=f.lines.1).contains(&line));
+        Ok(around.is_some_and(|function| function.is_changed))
+    }
+
+    fn file(&mut self, file: &str) -> Result<&[Function]> {
+        if !self.files.contains_key(file) {
+            let text = trees::text(self.path, file)?.unwrap_or_default();
+            let lines: Vec<&str> = text.split_inclusive('\n').collect();
+            let patched = self.parts.files.iter().find(|f| f.path == file && f.is_product());
+            let function = |(first, last): (u32, u32)| {
+                let own = lines.get(first as usize - 1..last as usize).unwrap_or_default().concat();
+                let is_changed = patched.is_some_and(|f| !f.new.as_deref().unwrap_or_default().contains(own.trim_end()));
+                Function { lines: (first, last), head: own.lines().next().unwrap_or_default().to_string(), is_changed }
+            };
+            let functions = self.parts.harness.functions(file, &text).into_iter().map(function).collect();
+            self.files.insert(file.to_string(), functions);
+        }
+        Ok(&self.files[file])
+    }
 }

@@ -50,7 +50,9 @@ pub fn hollow(old: &Source<'_>, new: &Source<'_>, functions: &Functions, name: &
     let before = of(old, functions, name);
     let (mut given_before, mut given_now) = (Given::new(old, functions), Given::new(new, functions));
     let mut found = Vec::new();
-    for (called, function) in of(new, functions, name) {
+    let mut now: Vec<(String, Node<'_>)> = of(new, functions, name).into_iter().collect();
+    now.sort_by_key(|(_, function)| function.start_byte());
+    for (called, function) in now {
         let Some(was) = before.get(&called) else { continue };
         let is_same = old.of(*was) == new.of(function);
         if !is_same && worked(*was, &mut given_before) && gives_one_value(function, &mut given_now) {

@@ -33,11 +33,8 @@ pub fn reconcile(shared: &Shared) -> usize {
         let Some(owner) = Owner::of_group(&name) else { continue };
         let sandbox = name.split('.').next().unwrap_or_default();
         let is_here = sandboxes.join(sandbox).exists();
-        let is_left = match is_here {
-            true => is_orphan(sandbox),
-            false => owner.is_alive() == Some(false),
-        };
-        if is_left {
+        // Whose life nobody here can tell may be the last server of this data dir, in a container that was replaced.
+        if !owner.is_alive().unwrap_or_else(|| !is_here || !is_orphan(sandbox)) {
             shared.cgroups.existing(&name).remove();
             others += usize::from(!is_here);
         }

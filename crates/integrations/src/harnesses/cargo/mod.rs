@@ -107,8 +107,8 @@ impl TestHarness for Cargo {
     fn hollow(&self, path: &str, old: &str, new: &str) -> Vec<Finding> {
         mutants::hollow_functions(path, old, new)
     }
-    fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
-        mutants::function_around(path, text, line)
+    fn functions(&self, path: &str, text: &str) -> Vec<(u32, u32)> {
+        mutants::lines_of_functions(path, text)
     }
     fn puts(&self, path: &str, text: &str) -> Vec<(String, u32)> {
         replaced::puts(path, text)

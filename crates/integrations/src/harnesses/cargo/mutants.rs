@@ -196,9 +196,9 @@ fn conditions(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Mut
     mutants
 }
 
-pub fn function_around(path: &str, text: &str, at: u32) -> Option<(u32, u32)> {
-    let source = Source::parse(Language::Rust, text).filter(|_| is_rust(path))?;
-    function_at(&source, at).map(|f| (line(f), last_line(f)))
+pub fn lines_of_functions(path: &str, text: &str) -> Vec<(u32, u32)> {
+    let Some(source) = Source::parse(Language::Rust, text).filter(|_| is_rust(path)) else { return Vec::new() };
+    functions(&source).into_iter().map(|f| (line(f), last_line(f))).collect()
 }
 
 fn opposites(path: &str, source: &Source<'_>, added: &BTreeSet<u32>) -> Vec<Mutant> {

@@ -115,8 +115,8 @@ impl TestHarness for Node {
     fn ungiven(&self, path: &str, text: &str, tests: &[(u32, u32)], patch: &[Patched<'_>]) -> Vec<Mutant> {
         given::ungiven(path, text, tests, patch)
     }
-    fn function_around(&self, path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
-        mutants::function_around(path, text, line)
+    fn functions(&self, path: &str, text: &str) -> Vec<(u32, u32)> {
+        mutants::functions(path, text)
     }
     fn singled_out(&self, sought: &Sought<'_>) -> SingledOut {
         singled_out(sought)

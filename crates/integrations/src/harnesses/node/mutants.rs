@@ -189,11 +189,11 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
 }
 
 /// A function within one line belongs to what is around it, unless it has a name of its own.
-pub fn function_around(path: &str, text: &str, at: u32) -> Option<(u32, u32)> {
-    let source = parse(path, text)?;
+pub fn functions(path: &str, text: &str) -> Vec<(u32, u32)> {
+    let Some(source) = parse(path, text) else { return Vec::new() };
     let is_own = |n: &Node<'_>| line(*n) < last_line(*n) || n.parent().is_some_and(|p| p.kind() == "variable_declarator");
-    let mut functions = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind()) && is_own(n));
-    functions.rfind(|f| line(*f) <= at && at <= last_line(*f)).map(|f| (line(f), last_line(f)))
+    let functions = source.nodes().into_iter().filter(|n| FUNCTIONS.contains(&n.kind()) && is_own(n));
+    functions.map(|f| (line(f), last_line(f))).collect()
 }
 
 #[cfg(test)]
@@ -218,10 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_found_by_a_line_of_it() {
+    fn a_function_within_a_line_belongs_to_that_around_it() {
         let text = "class A {\n  b(c) {\n    return c.map((d) => d.e);\n  }\n}\nconst f = (g) => g.h;\nit('i', () => {\n  f();\n});\n";
-        let around = |at| function_around("a.js", text, at);
-        assert_eq!([1, 2, 3, 6, 8].map(around), [None, Some((2, 4)), Some((2, 4)), Some((6, 6)), Some((7, 9))]);
+        assert_eq!(functions("a.js", text), [(2, 4), (6, 6), (7, 9)]);
     }
 
     #[test]

@@ -82,8 +82,8 @@ impl TestHarness for Pytest {
     fn blunted(&self, path: &str, text: &str, tests: &[String]) -> Vec<Mutant> {
         checks::blunted(path, text, tests)
     }
-    fn function_around(&self, _path: &str, text: &str, line: u32) -> Option<(u32, u32)> {
-        mutants::function_around(text, line)
+    fn functions(&self, _path: &str, text: &str) -> Vec<(u32, u32)> {
+        mutants::functions(text)
     }
     fn singled_out(&self, sought: &Sought<'_>) -> SingledOut {
         singled_out(sought)

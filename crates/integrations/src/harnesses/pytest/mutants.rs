@@ -151,10 +151,9 @@ pub fn wrong_versions(path: &str, old: Option<&str>, new: &str) -> Vec<Mutant> {
     mutants
 }
 
-pub fn function_around(text: &str, at: u32) -> Option<(u32, u32)> {
-    let source = Source::parse(Language::Python, text)?;
-    let mut functions = source.nodes().into_iter().filter(|n| n.kind() == "function_definition");
-    functions.rfind(|f| line(*f) <= at && at <= last_line(*f)).map(|f| (line(f), last_line(f)))
+pub fn functions(text: &str) -> Vec<(u32, u32)> {
+    let Some(source) = Source::parse(Language::Python, text) else { return Vec::new() };
+    source.nodes().into_iter().filter(|n| n.kind() == "function_definition").map(|f| (line(f), last_line(f))).collect()
 }
 
 /// The innermost functions around added lines and around the places where lines were taken out.
