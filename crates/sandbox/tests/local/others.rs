@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Not a test by itself: run below as an ordinary user.
 #[tokio::test]
@@ -147,7 +148,13 @@ async fn lives_one_after_another_leave_nothing() {
         place.terminate().await.unwrap();
     }
     println!("{lives} lives: descriptors {before} before, {} after; zombies {}", descriptors(), zombies());
-    assert!(descriptors() <= before + 2 && zombies() == 0);
+    assert!(descriptors() <= before + 2);
+    // Another test of this process keeps one for a moment.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while zombies() > 0 {
+        assert!(Instant::now() < deadline, "{} processes ended and nobody has asked how", zombies());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let kept: Vec<_> = std::fs::read_dir(ground.dir.path().join("data/sandboxes")).unwrap().flatten().collect();
     assert!(kept.is_empty(), "{kept:?}");
 }
