@@ -19,23 +19,32 @@ pub fn other(parts: &Parts<'_>, ids: &[String]) -> Result<Option<OtherCaller>> {
     let (mut red, mut base) = (Tree::of(parts, &parts.trees.red.path), Tree::of(parts, &parts.trees.base.path));
     let (mut mended, mut passed) = (None, Vec::new());
     for id in ids {
-        let Some(result) = green::find(parts.recurs.base, id) else { return Ok(None) };
-        let frames: Vec<&Place> = result.chain.iter().flat_map(|link| &link.frames).filter(|f| is_own(&f.file)).collect();
+        let is_test = |path: &str| !is_own(path);
+        // Of an exception that was caught on its way to the test, the way is not told here.
+        let Some(result) = green::find(parts.recurs.base, id).filter(|r| shape.matched(&r.chain, &is_test).is_some()) else {
+            return Ok(None);
+        };
         let mut changed = Vec::new();
-        for frame in &frames {
-            changed.extend(red.is_changed(&frame.file, frame.line)?.then_some(*frame));
+        for place in result.chain.iter().flat_map(|link| &link.frames).filter(|f| is_own(&f.file)) {
+            let functions: Vec<&Function> = red.around(place)?.collect();
+            let frame = Frame { place, heads: functions.iter().map(|f| f.head.clone()).collect() };
+            let is_changed = functions.last().is_some_and(|innermost| innermost.is_changed);
+            if is_changed && frame.is_of(shape) {
+                return Ok(None);
+            }
+            changed.extend(is_changed.then_some(place));
+            passed.push(frame);
         }
-        if changed.is_empty() || changed.iter().any(|frame| shape.is_place(frame)) {
+        if changed.is_empty() {
             return Ok(None);
         }
         mended = mended.or(changed.pop());
-        passed.extend(frames);
     }
     let Some(mended) = mended else { return Ok(None) };
     let mut left = None;
     for (file, function) in &shape.places {
         let alone = Shape { kinds: Vec::new(), places: vec![(file.clone(), function.clone())] };
-        if passed.iter().any(|frame| alone.is_place(frame)) {
+        if passed.iter().any(|frame| frame.is_of(&alone)) {
             continue;
         }
         let Some(path) = parts.trees.base_files.iter().find(|path| same_file(file, path) && is_own(path)) else { continue };
@@ -46,6 +55,22 @@ pub fn other(parts: &Parts<'_>, ids: &[String]) -> Result<Option<OtherCaller>> {
         left = left.or((!is_changed.is_empty()).then(|| function.clone()));
     }
     Ok(left.map(|reported| OtherCaller { reported, mended: mended.clone() }))
+}
+
+struct Frame<'a> {
+    place: &'a Place,
+    /// Of the functions that it lies in.
+    heads: Vec<String>,
+}
+
+impl Frame<'_> {
+    /// By its name, or by those in the text: a runtime names a callback after who calls it.
+    fn is_of(&self, shape: &Shape) -> bool {
+        let is_in_text = |(file, function): &(String, String)| {
+            same_file(file, &self.place.file) && self.heads.iter().any(|head| has_word(head, function))
+        };
+        shape.is_place(self.place) || shape.places.iter().any(is_in_text)
+    }
 }
 
 struct Function {
@@ -67,9 +92,9 @@ impl<'a> Tree<'a> {
         Tree { parts, path, files: BTreeMap::new() }
     }
 
-    fn is_changed(&mut self, file: &str, line: u32) -> Result<bool> {
-        let around = self.file(file)?.iter().rfind(|f| (f.lines.0..=f.lines.1).contains(&line));
-        Ok(around.is_some_and(|function| function.is_changed))
+    /// Outer ones before inner ones.
+    fn around(&mut self, place: &Place) -> Result<impl Iterator<Item = &Function>> {
+        Ok(self.file(&place.file)?.iter().filter(|f| (f.lines.0..=f.lines.1).contains(&place.line)))
     }
 
     fn file(&mut self, file: &str) -> Result<&[Function]> {
