@@ -197,7 +197,7 @@ fn is_choice(node: Node<'_>) -> bool {
 
 /// What the node stands in, each with its part.
 fn within_statement<'t>(node: Node<'t>) -> impl Iterator<Item = (Node<'t>, Node<'t>)> {
-    let above = std::iter::successors(Some(node), |n| n.parent()).skip(1).zip(std::iter::successors(Some(node), |n| n.parent()));
+    let above = std::iter::successors(node.parent().map(|outer| (outer, node)), |(outer, _)| Some((outer.parent()?, *outer)));
     above.take_while(|(n, _)| is_match(*n) || !STATEMENTS.contains(&n.kind()))
 }
 
