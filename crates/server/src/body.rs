@@ -2,10 +2,15 @@
 //! much, or sends it slowly, keeps nobody else out.
 
 use axum::body::{Body, HttpBody};
+use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use domain::{Error, Result};
 use futures::{Stream, StreamExt};
+use hyper::body::{Frame, SizeHint};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -101,6 +106,44 @@ pub async fn spill(body: Body) {
         }
     };
     let _ = timeout(SPILL_TIMEOUT, spilling).await;
+}
+
+/// The same request, and a look at whether it is its sender that is waited for.
+pub fn watched(request: Request) -> (Request, Sender) {
+    let sender = Sender::default();
+    let waits = sender.clone();
+    (request.map(|inner| Body::new(Watched { inner, waits })), sender)
+}
+
+/// Where a body stands that somebody else reads.
+#[derive(Clone, Default)]
+pub struct Sender(Arc<AtomicBool>);
+
+impl Sender {
+    pub fn is_awaited(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Watched {
+    inner: Body,
+    waits: Sender,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        self.waits.0.store(frame.is_pending(), Ordering::Relaxed);
+        frame
+    }
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 #[cfg(test)]

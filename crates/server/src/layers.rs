@@ -1,5 +1,6 @@
 //! What happens to every request and answer, whichever route it is for.
 
+use crate::body;
 use crate::limit::Room;
 use crate::problem::Problem;
 use crate::{AppState, ServerConfig};
@@ -163,8 +164,12 @@ fn room_of(path: &str) -> Option<Room> {
 
 async fn deadline(request: Request, next: Next) -> Response {
     let seconds = deadline_of(request.uri().path());
+    let (request, sender) = body::watched(request);
     match tokio::time::timeout(Duration::from_secs(seconds), next.run(request)).await {
         Ok(response) => response,
+        Err(_) if sender.is_awaited() => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not arrive within {seconds} s")).into_response()
+        }
         Err(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, format!("the server gave up after {seconds} s")).into_response(),
     }
 }

@@ -114,7 +114,7 @@ fn word_of(status: StatusCode) -> &'static str {
         415 => "unsupported_media_type",
         429 => "limit",
         503 => "unavailable",
-        504 => "timeout",
+        408 | 504 => "timeout",
         500 => "internal",
         _ => "error",
     }

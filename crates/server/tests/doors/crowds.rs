@@ -145,6 +145,25 @@ async fn a_connection_that_dawdles_is_closed() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_comes_is_its_senders_fault() {
+    let house = House::new().await;
+    let ada = house.person("ada").await;
+    let (asked, mut is_asked) = tokio::sync::mpsc::unbounded_channel();
+    let body = Body::from_stream(futures::stream::poll_fn(move |_| {
+        let _ = asked.send(());
+        std::task::Poll::<Option<Result<Vec<u8>, std::io::Error>>>::Pending
+    }));
+    let request = Request::builder().method("POST").uri("/api/workspaces/").header("x-api-key", &ada.key).header("host", "localhost");
+    let request = request.header("content-type", "application/json").body(body).unwrap();
+    let time_passes = async {
+        is_asked.recv().await.expect("the body is read");
+        tokio::time::pause();
+    };
+    let (answer, ()) = tokio::join!(house.send(request), time_passes);
+    assert_eq!(answer.is_problem(408)["code"], "timeout");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_in_few_words() {
     let house = House::new().await;
     let ada = house.person("ada").await;
