@@ -145,7 +145,7 @@ fn a_run_without_a_model_ends_before_anything_is_made_for_it() {
     let works = |request: &str| house.expect_whole_log(request).iter().any(|e| e["stage"] == "provisioning");
     assert!(works(&known), "the control: what the recording knows gets a sandbox");
 
-    let request = house.request("Do something");
+    let request = house.request("Our own service fails with KeyError AUTUMN15");
     let run = house.ended(&request);
     assert_eq!(run["status"], "failed", "{run:#}");
     assert!(run["error"].as_str().is_some_and(|e| e.starts_with("No model is configured") && e.contains("`OPENAI_API_KEY`")), "{run:#}");

@@ -133,8 +133,8 @@ export const STEPS: Record<Exclude<AlertSourceKind, "sentry_sdk" | "generic">, s
 
 export function curl(url: string): string {
   return `curl -X POST '${url}' -H 'Content-Type: application/json' -d '{
-  "title": "KeyError: AUTUMN15", "level": "error", "platform": "python",
-  "exception": {"type": "KeyError", "value": "AUTUMN15", "frames": [
+  "title": "KeyError: SPRING20", "level": "error", "platform": "python",
+  "exception": {"type": "KeyError", "value": "SPRING20", "frames": [
     {"filename": "checkout/pricing.py", "function": "discount_for", "lineno": 19, "in_app": true}]},
   "release": "4.18.2", "environment": "production"}'`;
 }
