@@ -74,6 +74,11 @@ const noRun: IncidentDetail = {
 };
 const modelObstacle = { code: "no_model", detail: refusal };
 const repositoryObstacle = { code: "no_repository", detail: "no repository is connected to this source" };
+const executorObstacle = {
+  code: "executor_unavailable",
+  detail:
+    "there is no Codex for this machine below /srv/astraforge/clis/codex; install it with `npm install --prefix /srv/astraforge/clis/codex @openai/codex`",
+};
 const click = (name: string | RegExp) => async (page: Page) => {
   await page.getByRole("button", { name }).filter({ visible: true }).first().click();
 };
@@ -206,6 +211,18 @@ export const scenes: Scene[] = [
         ...noRun,
         no_run_reason: repositoryObstacle.detail,
         run_obstacle: repositoryObstacle,
+      },
+    },
+  },
+  {
+    name: "incident-no-executor",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...noRun,
+        alert: { ...noRun.alert, breadcrumbs: [] },
+        no_run_reason: executorObstacle.detail,
+        run_obstacle: executorObstacle,
       },
     },
   },
