@@ -147,6 +147,19 @@ export const scenes: Scene[] = [
     },
   },
   {
+    name: "incident-regressed",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...incidents.incidentDetail,
+        state: "regressed",
+        run: { ...story.provenSummary, merge_request_status: "MERGED" },
+        no_run_reason: "automatic runs are off for this source",
+      },
+      "/api/runs/run-318/": { ...story.provenRun, merge_request_status: "MERGED" },
+    },
+  },
+  {
     name: "incident-no-run",
     path: "/incidents/incident-41",
     answers: { "/api/incidents/incident-41/": noRun },

@@ -31,7 +31,7 @@ pub struct Incident {
     pub environment: String,
     /// The request that works on it, if one was made.
     pub request: Option<RequestId>,
-    /// Why no run was started, in words for a person; empty when one was.
+    /// Why no run works on it, in words for a person: none was started, or it ended without a fix. Empty where one does.
     pub no_run_reason: String,
     /// The newest alert kept.
     pub alert: Alert,

@@ -29,7 +29,7 @@ impl Item {
 
 #[derive(Default)]
 pub struct Inbox {
-    /// Open incidents without a run, runs that failed, patches that are not proven.
+    /// Incidents that nothing works on, runs that failed, patches that are not proven.
     pub needs_you: Vec<Item>,
     pub working: Vec<Item>,
     pub ready_to_merge: Vec<Item>,
@@ -52,6 +52,7 @@ pub async fn of(engine: &Engine, user: UserId, workspace_uid: Option<&str>) -> R
             RunStatus::Completed => {}
         }
     }
+    let mut proposed: HashSet<RequestId> = HashSet::new();
     for whole in merge_requests::list(engine, user, workspace_uid).await? {
         let merge_request = &whole.merge_request;
         let group = match merge_request.status {
@@ -59,11 +60,13 @@ pub async fn of(engine: &Engine, user: UserId, workspace_uid: Option<&str>) -> R
             _ if merge_request.is_ready() => &mut inbox.ready_to_merge,
             _ => &mut inbox.needs_you,
         };
+        if matches!(merge_request.status, MergeRequestStatus::Open | MergeRequestStatus::Draft) {
+            proposed.insert(merge_request.request);
+        }
         group.push(Item::MergeRequest(Box::new(whole)));
     }
     for listed in incidents::list(engine, user, workspace_uid).await? {
-        let waits = matches!(listed.incident.state, IncidentState::Open | IncidentState::Regressed) && listed.run.is_none();
-        if waits {
+        if waits(&listed, &proposed) {
             inbox.needs_you.push(Item::Incident(Box::new(listed)));
         }
     }
@@ -72,4 +75,12 @@ pub async fn of(engine: &Engine, user: UserId, workspace_uid: Option<&str>) -> R
         group.truncate(GROUP_MAX);
     }
     Ok(inbox)
+}
+
+/// A run that failed or was cancelled stands in the inbox itself, and so does a fix that waits for a decision. An incident
+/// that is open although its run ended well stands for itself: the fix was turned down, or did not hold.
+fn waits(listed: &incidents::Listed, proposed: &HashSet<RequestId>) -> bool {
+    let is_open = matches!(listed.incident.state, IncidentState::Open | IncidentState::Regressed);
+    let is_over = |run: &Run| run.status == RunStatus::Completed && !proposed.contains(&run.request);
+    is_open && listed.run.as_ref().is_none_or(is_over)
 }

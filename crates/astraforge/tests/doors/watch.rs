@@ -9,6 +9,7 @@ const CRASH: &[u8] = include_bytes!("../../../integrations/tests/fixtures/sentry
 const FIRST_RELEASE: &str = "checkout-service@4.18.2";
 
 struct Source {
+    path: String,
     envelopes: String,
     key: String,
     sent: u32,
@@ -22,7 +23,14 @@ impl Source {
         let source = answer.json();
         let dsn = source["dsn"].as_str().expect("a DSN");
         let key = dsn.split_once("://").and_then(|(_, rest)| rest.split_once('@')).expect("a key").0.to_string();
-        Source { envelopes: format!("/api/{}/envelope/", source["project_number"]), key, sent: 0 }
+        let path = format!("/api/alert-sources/{}/", source["id"].as_str().expect("an id"));
+        Source { path, envelopes: format!("/api/{}/envelope/", source["project_number"]), key, sent: 0 }
+    }
+
+    fn set(&self, house: &House, change: &Value) {
+        let headers = [("X-Api-Key", house.key.as_str()), ("Content-Type", "application/json")];
+        let answer = house.send("PATCH", &self.path, &headers, Some(change.to_string().as_bytes()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// The recorded crash of the example, as a new event.
@@ -102,6 +110,15 @@ fn a_recurrence_counts_only_in_a_release_that_holds_the_fix() {
     assert_eq!(merge_request(&house)["recurred_at"], Value::Null);
 
     let fixed = merged["merge_commit"].as_str().expect("a commit");
+    source.set(&house, &json!({"automatic_runs": false}));
+    source.crash(&house, fixed);
+    settled(&house);
+    let one = incident(&house);
+    assert_eq!((&one["state"], &one["no_run_reason"]), (&json!("regressed"), &json!("automatic runs are off for this source")), "{one:#}");
+    let inbox = house.get("/api/inbox/").json();
+    let waiting = inbox["needs_you"].as_array().expect("a list");
+    assert!(waiting.iter().any(|item| item["id"] == one["id"] && item["action"]["label"] == "Run anyway"), "{inbox:#}");
+    source.set(&house, &json!({"automatic_runs": true}));
     source.crash(&house, fixed);
     settled(&house);
     let recurred = merge_request(&house);

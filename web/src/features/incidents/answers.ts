@@ -24,9 +24,22 @@ export function answers(incident: IncidentDetail, run: RunDetail | undefined, fi
   return {
     broke: broke(incident),
     fix: fix(incident, files),
-    trust: trust(incident.run, run),
+    trust: fixIsOver(incident) ? NO_FIX_YET : trust(incident.run, run),
     you: you(incident),
   };
+}
+
+/** Why the fix that the newest run proposed is none any more. */
+function fixIsOver({ state, run }: IncidentDetail): "came_back" | "closed" | null {
+  if (run?.status !== "completed" || (state !== "open" && state !== "regressed")) return null;
+  if (run.merge_request_status === "MERGED") return "came_back";
+  return run.merge_request_status === "CLOSED" ? "closed" : null;
+}
+
+/** Whether its newest run has come to an end and left the fault as it was. */
+export function mayRunAgain(incident: IncidentDetail): boolean {
+  const status = incident.run?.status;
+  return status === "failed" || status === "cancelled" || fixIsOver(incident) !== null;
 }
 
 function broke({ alert, culprit, title }: IncidentDetail): Answer {
@@ -56,6 +69,15 @@ function fix(incident: IncidentDetail, files: DiffFile[]): Answer {
       beneath: incident.no_run_reason ?? "",
     };
   }
+  const over = fixIsOver(incident);
+  if (over === "came_back") {
+    const said: Said = { state: "broken", word: "" };
+    return { said, text: `The fix of run ${run.number} did not hold`, beneath: incident.no_run_reason ?? "" };
+  }
+  if (over === "closed") {
+    const said: Said = { state: "unverified", word: "" };
+    return { said, text: "No run", beneath: `the merge request of run ${run.number} was closed` };
+  }
   const said = runSaid(run);
   if (run.status === "running") {
     const doing = run.step ? stepDoing(run.step).toLowerCase() : "working";
@@ -72,12 +94,14 @@ function fix(incident: IncidentDetail, files: DiffFile[]): Answer {
   };
 }
 
+const NO_FIX_YET: Answer = { said: { state: "waiting", word: "" }, text: "There is no fix yet", beneath: "" };
+
 function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {
   const verdict = run?.verdict ?? summary?.verdict ?? null;
   const rules = run?.rules ?? [];
   if (!verdict) {
+    if (!summary) return NO_FIX_YET;
     const said: Said = { state: "waiting", word: "" };
-    if (!summary) return { said, text: "There is no fix yet", beneath: "" };
     const broken = rules.filter((rule) => rule.state === "broken").length;
     return {
       said,
@@ -102,6 +126,7 @@ function trust(summary: RunSummary | null, run: RunDetail | undefined): Answer {
 const WAYS_OUT: Record<string, Pick<Answer, "text" | "beneath">> = {
   no_model: { text: "Configure a model", beneath: "set `OPENAI_API_KEY` on the server" },
   executor_unavailable: { text: "Choose another executor", beneath: "in the alert source's settings" },
+  forge_unavailable: { text: "Connect another repository", beneath: "in the alert source's settings" },
   no_repository: { text: "Connect a repository", beneath: "in the alert source's settings" },
 };
 
@@ -111,15 +136,14 @@ function you(incident: IncidentDetail): Answer {
     return { said: null, text: "Nothing", beneath: "" };
   if (runMoves(run)) return { said: null, text: "Nothing now", beneath: "You are asked before it merges" };
   const said: Said = { state: "needs_you", word: "" };
-  if (run?.merge_request_id) {
+  if (run?.merge_request_id && !fixIsOver(incident)) {
     return run.verdict === "proven"
       ? { said, text: "Review and merge", beneath: "the merge request is ready" }
       : { said, text: "Decide on the draft", beneath: "send it back, or override with a reason" };
   }
   if (obstacle)
     return { said, ...(WAYS_OUT[obstacle.code] ?? { text: "Fix it by hand", beneath: obstacle.detail }) };
-  if (run?.status === "failed" || run?.status === "cancelled")
-    return { said, text: "Run it again, or fix it by hand", beneath: "" };
+  if (run && mayRunAgain(incident)) return { said, text: "Run it again, or fix it by hand", beneath: "" };
   if (!run && incident.no_run_reason) return { said, text: "Start a run, or fix it by hand", beneath: "" };
   return { said: null, text: "Nothing now", beneath: "" };
 }

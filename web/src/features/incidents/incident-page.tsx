@@ -26,7 +26,7 @@ import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
 import { StepsRail } from "../runs/steps-rail";
 import { Breadcrumbs, OtherEvents, RequestFacts } from "./alert-parts";
-import { type Answer, answers } from "./answers";
+import { type Answer, answers, mayRunAgain } from "./answers";
 import css from "./incident-page.module.css";
 import { Sparkline } from "./sparkline";
 import { StackTrace } from "./stack-trace";
@@ -223,7 +223,7 @@ function FourAnswers({
         short="You"
         answer={said.you}
         link={
-          incident.run?.merge_request_id && said.you.said?.state === "needs_you"
+          incident.run?.merge_request_id && said.you.said?.state === "needs_you" && !mayRunAgain(incident)
             ? { to: "/merge-requests/$id", id: incident.run.merge_request_id }
             : undefined
         }
@@ -345,7 +345,7 @@ function RunPart({
           <StateWord state={said.state}>{said.word}</StateWord>
         )}
         {run && <StepsRail steps={run.steps} compact />}
-        {(summary.status === "failed" || summary.status === "cancelled") &&
+        {mayRunAgain(incident) &&
           (obstacle ? (
             <p className={css.muted}>
               <Sentence text={obstacle.detail} />
