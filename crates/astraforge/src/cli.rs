@@ -21,7 +21,7 @@ pub enum Command {
     Demo(Demo),
     /// Say what this host can do, and how to mend what it can't.
     Doctor(Common),
-    /// Check the evidence of a run, offline.
+    /// Check the evidence of a run, without a network.
     Verify(Verify),
     /// Print the OpenAPI document of this version.
     Openapi,
@@ -34,7 +34,7 @@ pub enum Command {
 
 #[derive(Args, Debug, Clone, Default)]
 pub struct Common {
-    /// Where everything is kept: database, repositories, blobs, keys.
+    /// Where everything is kept: database, repositories, set-up layers, keys.
     #[arg(long, env = "ASTRAFORGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// `sqlite:` or `postgres://…`; SQLite below the data dir by default.
@@ -79,12 +79,17 @@ pub struct Demo {
 pub struct Verify {
     /// A bundle as `GET /api/runs/{id}/evidence/` gives it.
     pub bundle: PathBuf,
-    /// A clone of the repository: red and green are run again on it.
+    /// A clone of the repository: every rule is judged again on it.
     #[arg(long)]
     pub repo: Option<PathBuf>,
     /// Accept only this key, as `ed25519:…` or base64.
     #[arg(long)]
     pub key: Option<String>,
+    /// Check the server's event log too: nothing in it was changed, and it holds what it held when the bundle was signed.
+    #[arg(long)]
+    pub events: bool,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Subcommand, Debug)]

@@ -84,8 +84,15 @@ pub async fn bare_engine(base: Base) -> Result<Engine> {
     engine(&base, store, clock, vec![provisioner], model, String::new(), None, Decisions::default())
 }
 
+/// What a bundle was signed about.
+pub struct Signed<'a> {
+    pub base: &'a str,
+    pub patch: &'a str,
+    pub kind: RequestKind,
+}
+
 /// Proves a patch of any repository on this machine, away from every server: for whoever checks a bundle.
-pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is_about: impl Fn(&[u8]) -> bool) -> Result<Proof> {
+pub async fn prove_again(scratch: &Path, repo: &Path, signed: &Signed<'_>, is_about: impl Fn(&[u8]) -> bool) -> Result<Proof> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let local: Arc<dyn Provisioner> = Arc::new(Local::new(LocalConfig {
         data_dir: scratch.to_path_buf(),
@@ -98,7 +105,7 @@ pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is
     })?);
     let git: Arc<dyn GitHost> = Arc::new(integrations::git::Git::new(scratch, local.clone(), clock.clone())?);
     let repository: RepositoryId = clock.fresh();
-    let (base, head) = (Commit::parse(base)?, Commit::parse(head)?);
+    let (base, head) = (Commit::parse(signed.base)?, Commit::parse(signed.patch)?);
     git.init(repository, "main").await?;
     git.import(repository, Import::Path(repo.canonicalize()?)).await?;
     let diff = git.diff(repository, &base, &head).await.context(
@@ -123,6 +130,7 @@ pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is
         }
         None => None,
     };
+    let config = proof::project_file::read(git.as_ref(), repository, &base).await?;
     let context = ProofContext {
         git,
         provisioner: local,
@@ -132,17 +140,7 @@ pub async fn prove_again(scratch: &Path, repo: &Path, base: &str, head: &str, is
         assets_dir: scratch.join("harnesses"),
         parallel: 2,
     };
-    let input = ProofInput {
-        repository,
-        run: None,
-        base,
-        head,
-        incident: None,
-        kind: RequestKind::Fix,
-        prompt: String::new(),
-        layer,
-        config: Default::default(),
-    };
+    let input = ProofInput { repository, run: None, base, head, incident: None, kind: signed.kind, prompt: String::new(), layer, config };
     Ok(proof::prove(&context, &input, &|_| {}, &CancellationToken::new()).await?)
 }
 
@@ -367,7 +365,10 @@ fn settings(base: &Base, provisioners: &[Arc<dyn Provisioner>], public_url: Stri
         None => provisioners[0].id().to_string(),
         Some(word) if provisioners.iter().any(|p| p.id() == word) => word.to_string(),
         Some(word) => {
-            bail!("PROVISIONER is `{word}`; this version has: {}", provisioners.iter().map(|p| p.id()).collect::<Vec<_>>().join(", "))
+            bail!(
+                "PROVISIONER is `{word}`, but what this server was started with is: {}",
+                provisioners.iter().map(|p| p.id()).collect::<Vec<_>>().join(", ")
+            )
         }
     };
     let plan_limits = match lookup.text("WORKSPACE_QUOTAS") {

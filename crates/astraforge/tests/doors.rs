@@ -10,6 +10,7 @@ mod doors {
     mod canaries;
     mod closed_output;
     mod events;
+    mod evidence;
     mod kill_dash_nine;
     mod life;
     mod toolkit;

@@ -63,7 +63,7 @@ pub const LOGIN_TRIES_PER_MINUTE_MAX: u32 = 20;
 /// Under whatever names.
 pub const LOGIN_TRIES_PER_ADDRESS_MINUTE_MAX: u32 = 200;
 pub const API_KEYS_PER_USER_MAX: i64 = 100;
-/// A brake on storms: stored events per source and second; more are counted, not kept.
+/// A brake on storms: deliveries per source and second. More are refused with 429 and count nowhere.
 pub const EVENTS_PER_SOURCE_SECOND_MAX: u32 = 2_000;
 pub const RUNS_PER_SOURCE_HOUR_DEFAULT: i32 = 6;
 pub const RUNS_PER_WORKSPACE_HOUR_DEFAULT: i32 = 20;

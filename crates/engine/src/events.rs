@@ -6,7 +6,7 @@ use crate::worker::fenced;
 use crate::{Engine, llm, scrub};
 use domain::event::{Event, request_topic};
 use domain::limits;
-use domain::{RequestId, Result, RunId};
+use domain::{Error, RequestId, Result, RunId};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use store::queue::{LEASE_LOST, Lease};
@@ -47,6 +47,18 @@ pub async fn append(
 pub async fn after(engine: &Engine, request: RequestId, seq: i64) -> Result<Vec<Event>> {
     let mut tx = engine.store.read().await?;
     store::events::after(&mut tx, &request_topic(request), seq, limits::EVENTS_PAGE_MAX).await
+}
+
+/// Checks a topic's chain of hashes, and that its event `seq` is the one with this hash. How many events hold.
+pub async fn check(engine: &Engine, topic: &str, seq: i64, hash: &str) -> Result<i64> {
+    let mut tx = engine.store.read().await?;
+    let count = store::events::verify(&mut tx, topic).await?;
+    let found = store::events::after(&mut tx, topic, seq - 1, 1).await?.pop().filter(|event| event.seq == seq);
+    match found {
+        Some(event) if event.hash == hash => Ok(count),
+        Some(_) => Err(Error::conflict(format!("event {seq} of `{topic}` is not the one that was signed")).code("chain_broken")),
+        None => Err(Error::conflict(format!("`{topic}` has no event {seq}, which was signed")).code("chain_broken")),
+    }
 }
 
 /// What one run said, oldest first, for a detail view. Bounded by the run's own limit on events.

@@ -1,10 +1,13 @@
 //! `astraforge verify`: checks a run's evidence offline and, with a clone of the repository, proves the patch again.
 
-use crate::cli::Verify;
-use crate::compose;
+use crate::cli::{Common, Verify};
+use crate::compose::{self, Signed};
+use crate::config::Base;
 use crate::output::say;
 use anyhow::{Context, Result, bail};
+use domain::Kind;
 use domain::evidence::{RuleState, Verdict};
+use domain::request::RequestKind;
 use engine::evidence::bundle;
 use engine::signing;
 use serde_json::Value;
@@ -30,6 +33,9 @@ pub async fn run(args: Verify) -> Result<ExitCode> {
         None => say!("          pass --key to accept only your installation's (GET /api/system/ names it)")?,
     }
     tell(&verified.statement)?;
+    if args.events && !events_hold(&args.common, &verified.statement).await? {
+        return Ok(ExitCode::FAILURE);
+    }
     match args.repo {
         Some(repo) => again(&repo, &verified.statement).await,
         None => Ok(ExitCode::SUCCESS),
@@ -60,13 +66,37 @@ fn patch(statement: &Value) -> Option<&str> {
     statement["subject"].as_array()?.iter().find_map(|s| s["digest"]["gitCommit"].as_str())
 }
 
+/// Whether the server's event log still holds what it held when the bundle was signed, and nothing in it was changed since.
+async fn events_hold(common: &Common, statement: &Value) -> Result<bool> {
+    let signed = &statement["predicate"]["eventChain"];
+    let (Some(topic), Some(seq), Some(head)) = (signed["topic"].as_str(), signed["seq"].as_i64(), signed["head"].as_str()) else {
+        bail!("the statement names no event chain");
+    };
+    let engine = compose::bare_engine(Base::open(common)?).await?;
+    match engine::events::check(&engine, topic, seq, head).await {
+        Ok(count) => {
+            say!("events    {count} hold, and number {seq} is the one that was signed")?;
+            Ok(true)
+        }
+        Err(error) if error.kind == Kind::Conflict => {
+            say!("FAILED    {error}")?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Red, green and the rest once more, in sandboxes of this machine.
 async fn again(repo: &Path, statement: &Value) -> Result<ExitCode> {
-    let base = commit(&statement["predicate"], "base").context("the statement names no base commit")?;
-    let head = patch(statement).context("the statement names no patch commit")?;
+    let signed = Signed {
+        base: commit(&statement["predicate"], "base").context("the statement names no base commit")?,
+        patch: patch(statement).context("the statement names no patch commit")?,
+        // Bundles did not always name it.
+        kind: statement["predicate"]["request"]["kind"].as_str().and_then(RequestKind::parse).unwrap_or(RequestKind::Fix),
+    };
     say!("\nproving again from {}", repo.display())?;
     let scratch = tempfile::tempdir()?;
-    let proof = compose::prove_again(scratch.path(), repo, base, head, |diff| bundle::is_about(statement, diff)).await?;
+    let proof = compose::prove_again(scratch.path(), repo, &signed, |diff| bundle::is_about(statement, diff)).await?;
     for rule in &proof.rules {
         let state = match rule.state {
             RuleState::Holds => "holds",

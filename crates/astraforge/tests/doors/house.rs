@@ -37,7 +37,7 @@ const FOREIGN: &[&str] = &[
 ];
 
 pub struct House {
-    dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     pub data: PathBuf,
     pub repository: PathBuf,
     env: Vec<(String, String)>,
@@ -148,7 +148,7 @@ impl House {
         self.address = format!("127.0.0.1:{port}");
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
         for name in FOREIGN {
             command.env_remove(name);

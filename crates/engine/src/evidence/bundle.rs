@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::evidence::{Dot, Outcome, Proof, TestRow, Verdict};
 use domain::git::Commit;
+use domain::request::RequestKind;
 use domain::sandbox::Guarantee;
 use domain::{Error, Result, RunId, Timestamp};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -23,6 +24,7 @@ const BUNDLE_BYTES_MAX: usize = 32 << 20;
 /// What a bundle says beside the proof itself.
 pub struct Facts<'a> {
     pub run: RunId,
+    pub kind: RequestKind,
     pub base: &'a Commit,
     pub patch: &'a Commit,
     pub diff: &'a [u8],
@@ -129,6 +131,7 @@ fn statement(facts: &Facts<'_>, proof: &Proof) -> Value {
         "commands": proof.commands,
         "junitXml": proof.junit_xml,
         "runner": {"harness": proof.harness, "durationMs": proof.duration_ms, "guarantees": facts.guarantees},
+        "request": {"kind": facts.kind},
         "author": {"run": facts.run, "executor": facts.executor, "model": facts.model},
         "eventChain": {"topic": topic, "seq": seq, "head": head},
         "createdAt": facts.at,
@@ -209,6 +212,7 @@ mod tests {
         };
         let facts = Facts {
             run: RunId(Default::default()),
+            kind: RequestKind::Fix,
             base: &base,
             patch: &patch,
             diff: b"diff",

@@ -9,6 +9,7 @@ mod ground;
 mod junit;
 mod known;
 mod patch;
+pub mod project_file;
 mod singled;
 mod strength;
 mod trees;

@@ -19,6 +19,7 @@ pub async fn sign(work: &mut Work, input: &ProofInput, proof: &Proof) -> Result<
     let (seq, head) = last.map_or((0, GENESIS.to_string()), |event| (event.seq, event.hash));
     let facts = Facts {
         run: work.run.id,
+        kind: input.kind,
         base: &input.base,
         patch: &input.head,
         diff: &diff,

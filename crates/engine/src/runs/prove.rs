@@ -2,7 +2,7 @@
 
 use super::drive::{Flow, Work};
 use super::prepare;
-use crate::proof::{self, ProofConfig, ProofContext, ProofEvent, ProofInput, Side};
+use crate::proof::{self, ProofContext, ProofEvent, ProofInput, Side};
 use domain::evidence::{Proof, RuleState, Verdict};
 use domain::git::{Commit, Signature};
 use domain::{Error, Result, limits};
@@ -10,15 +10,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// The repository's own settings, read from base: a patch can't change how it is judged.
-const PROJECT_FILE: &str = ".astraforge.yml";
 const SANDBOXES_AT_ONCE: usize = 2;
-
-#[derive(Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ProjectFile {
-    proof: ProofConfig,
-}
 
 pub async fn step(work: &mut Work) -> Result<(Flow, String)> {
     // A worker died between the verdict and the end of its step: what was judged and signed stands.
@@ -30,6 +22,7 @@ pub async fn step(work: &mut Work) -> Result<(Flow, String)> {
     let base = work.run.record.base_commit.clone().ok_or_else(|| Error::internal("prepare left no base commit"))?;
     let head = commit(work, &base).await?;
     work.run.record.patch_commit = Some(head.clone());
+    let config = proof::project_file::read(work.engine.git.as_ref(), work.repository.id, &base).await?;
     let input = ProofInput {
         repository: work.repository.id,
         run: Some(work.run.id),
@@ -39,7 +32,7 @@ pub async fn step(work: &mut Work) -> Result<(Flow, String)> {
         kind: work.request.kind,
         prompt: work.request.prompt.clone(),
         layer: prepare::proof_layer(work),
-        config: project_file(work).await?.proof,
+        config,
     };
     let proof = judge(work, &input).await?;
     let summary = in_words(&proof);
@@ -65,14 +58,6 @@ async fn commit(work: &Work, base: &Commit) -> Result<Commit> {
     let message = format!("{}\n\nAstraForge-Request: {}\n", work.request.title, work.request.id);
     let patch = work.run.record.patch.clone().into();
     work.engine.git.commit_patch(work.repository.id, base, &patch, &message, &author).await
-}
-
-async fn project_file(work: &Work) -> Result<ProjectFile> {
-    let base = work.run.record.base_commit.as_ref().ok_or_else(|| Error::internal("prepare left no base commit"))?;
-    let Some(bytes) = work.engine.git.file(work.repository.id, base, PROJECT_FILE).await? else {
-        return Ok(ProjectFile::default());
-    };
-    serde_norway::from_slice(&bytes).map_err(|e| Error::conflict(format!("{PROJECT_FILE} at {} can't be read: {e}", base.short())))
 }
 
 /// Runs the proof and tells what it does while it does it.
