@@ -369,7 +369,9 @@ async fn people_decide_and_the_forge_merges() {
     let said = requests::get(&house.engine, owner.user.id, request).await.expect("the request");
     assert!(said.messages.last().expect("a message").message.contains("`app.py`, line 2:\nWhy not"));
 
-    let (status, seen) = house.call(&owner, "POST", &at("approve/"), None).await;
+    let (status, moved) = house.call(&owner, "POST", &at("approve/"), Some(json!({"patch_commit": mr.base_commit.as_str()}))).await;
+    assert_eq!((status, &moved["code"]), (409, &json!("patch_moved")), "somebody looked at another patch");
+    let (status, seen) = house.call(&owner, "POST", &at("approve/"), Some(json!({"patch_commit": mr.patch_commit.as_str()}))).await;
     assert_eq!(
         (status, &seen["approved_by"], &seen["reviewed"], &seen["comments"][0]["sent"]),
         (200, &json!("ada"), &json!(["app.py"]), &json!(true))
@@ -385,6 +387,7 @@ async fn people_decide_and_the_forge_merges() {
     assert!(done.runs.iter().all(|run| run.status.is_final()), "the follow-up run was stopped");
     assert_eq!(house.call(&owner, "POST", &at("merge/"), None).await.0, 409);
     assert_eq!(house.call(&owner, "POST", &at("close/"), None).await.0, 409);
+    assert_eq!(house.call(&owner, "POST", &format!("/api/requests/{request}/execute/"), None).await.0, 409, "it is merged");
     let log = engine::events::after(&house.engine, request, 0).await.expect("events");
     let acts: Vec<_> = log.iter().filter(|e| e.kind == "merge_request").map(|e| e.payload["action"].clone()).collect();
     assert_eq!(acts, ["overridden", "approved", "merged"]);

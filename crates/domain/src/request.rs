@@ -117,10 +117,11 @@ impl RequestState {
         }
         match (self, next) {
             (Done, _) => false,
-            (_, Failed | Cancelled | Executing) => true,
+            // What is merged is merged, whatever became of later work on it.
+            (_, Failed | Cancelled | Executing | Done) => true,
             (Received, SpecReady) | (SpecReady, ChatReview) | (ChatReview, PlanReady) => true,
             (Executing, PatchReady | MrOpened) | (PatchReady, MrOpened) => true,
-            (MrOpened, Reviewed | Done) | (Reviewed, Done) => true,
+            (MrOpened, Reviewed) => true,
             (Failed | Cancelled, SpecReady) => true,
             _ => false,
         }

@@ -1,18 +1,16 @@
 //! What wants a person's eye first: four groups made from incidents, runs and merge requests.
 
+use crate::incidents::{Fix, Listed};
 use crate::merge_requests::{self, Whole};
 use crate::{Engine, incidents, runs, workspaces};
 use domain::incident::IncidentState;
 use domain::merge_request::MergeRequestStatus;
 use domain::run::{Run, RunStatus};
-use domain::{RequestId, Result, Timestamp, UserId};
-use std::collections::HashSet;
-
-/// A group shows its newest; the lists have the rest.
-const GROUP_MAX: usize = 30;
+use domain::{IncidentId, RequestId, Result, RunId, Timestamp, UserId};
+use std::collections::{HashMap, HashSet};
 
 pub enum Item {
-    Incident(Box<incidents::Listed>),
+    Incident(Box<Listed>),
     Run(Box<Run>),
     MergeRequest(Box<Whole>),
 }
@@ -38,49 +36,60 @@ pub struct Inbox {
 
 pub async fn of(engine: &Engine, user: UserId, workspace_uid: Option<&str>) -> Result<Inbox> {
     let workspace = workspaces::filtered(engine, user, workspace_uid).await?;
+    let incidents = incidents::list(engine, user, workspace_uid).await?;
+    let by_id: HashMap<IncidentId, &Listed> = incidents.iter().map(|listed| (listed.incident.id, listed)).collect();
     let mut inbox = Inbox::default();
+    let runs = runs::list(engine, user, workspace).await?;
+    let at_work: HashSet<RequestId> = runs.iter().filter(|run| run.status == RunStatus::Running).map(|run| run.request).collect();
     let mut told: HashSet<RequestId> = HashSet::new();
-    for run in runs::list(engine, user, workspace).await? {
-        // Only the newest run of a request says how it stands.
-        if !told.insert(run.request) {
+    for run in runs {
+        // Only the newest run of a request says how it stands, but for one that waits behind the run at work.
+        if run.status == RunStatus::Queued && at_work.contains(&run.request) || !told.insert(run.request) {
             continue;
         }
         match run.status {
             RunStatus::Queued | RunStatus::Running => inbox.working.push(Item::Run(Box::new(run))),
-            RunStatus::Failed => inbox.needs_you.push(Item::Run(Box::new(run))),
-            RunStatus::Cancelled => inbox.done.push(Item::Run(Box::new(run))),
+            RunStatus::Failed if still_matters(run.incident, &by_id, |newest| newest == run.id) => {
+                inbox.needs_you.push(Item::Run(Box::new(run)))
+            }
+            RunStatus::Failed | RunStatus::Cancelled => inbox.done.push(Item::Run(Box::new(run))),
             RunStatus::Completed => {}
         }
     }
-    let mut proposed: HashSet<RequestId> = HashSet::new();
     for whole in merge_requests::list(engine, user, workspace_uid).await? {
         let merge_request = &whole.merge_request;
         let group = match merge_request.status {
             MergeRequestStatus::Merged | MergeRequestStatus::Closed => &mut inbox.done,
             _ if merge_request.is_ready() => &mut inbox.ready_to_merge,
+            // It stays open on its page; nobody need decide on it.
+            _ if !still_matters(merge_request.incident, &by_id, |_| true) => continue,
             _ => &mut inbox.needs_you,
         };
-        if matches!(merge_request.status, MergeRequestStatus::Open | MergeRequestStatus::Draft) {
-            proposed.insert(merge_request.request);
-        }
         group.push(Item::MergeRequest(Box::new(whole)));
     }
-    for listed in incidents::list(engine, user, workspace_uid).await? {
-        if waits(&listed, &proposed) {
+    for listed in incidents {
+        if waits(&listed) {
             inbox.needs_you.push(Item::Incident(Box::new(listed)));
         }
     }
     for group in [&mut inbox.needs_you, &mut inbox.working, &mut inbox.ready_to_merge, &mut inbox.done] {
         group.sort_by_key(|item| std::cmp::Reverse(item.at()));
-        group.truncate(GROUP_MAX);
     }
     Ok(inbox)
 }
 
-/// A run that failed or was cancelled stands in the inbox itself, and so does a fix that waits for a decision. An incident
-/// that is open although its run ended well stands for itself: the fix was turned down, or did not hold.
-fn waits(listed: &incidents::Listed, proposed: &HashSet<RequestId>) -> bool {
+/// Whether what came of an incident's run is still of interest: the incident is not settled, and its newest run is one of these.
+fn still_matters(incident: Option<IncidentId>, by_id: &HashMap<IncidentId, &Listed>, is_newest: impl Fn(RunId) -> bool) -> bool {
+    let Some(listed) = incident.and_then(|id| by_id.get(&id)) else { return true };
+    let is_settled = matches!(listed.incident.state, IncidentState::Resolved | IncidentState::Ignored);
+    !is_settled && listed.run.as_ref().is_none_or(|run| is_newest(run.id))
+}
+
+/// A run at work, one that failed, and a fix that waits for a decision stand in the inbox themselves. Any other incident that
+/// is open stands for itself: nobody began, somebody cancelled, or the fix was turned down or did not hold.
+fn waits(listed: &Listed) -> bool {
     let is_open = matches!(listed.incident.state, IncidentState::Open | IncidentState::Regressed);
-    let is_over = |run: &Run| run.status == RunStatus::Completed && !proposed.contains(&run.request);
-    is_open && listed.run.as_ref().is_none_or(is_over)
+    let has_stopped = |run: &Run| matches!(run.status, RunStatus::Completed | RunStatus::Cancelled);
+    let is_decided = |fix: &Fix| matches!(fix.merge_request.status, MergeRequestStatus::Merged | MergeRequestStatus::Closed);
+    is_open && listed.run.as_ref().is_none_or(has_stopped) && listed.merge_request.as_ref().is_none_or(is_decided)
 }

@@ -87,10 +87,14 @@ pub async fn of_request(engine: &Engine, user: UserId, request: RequestId) -> Re
     found.map(|mr| mr.id).ok_or_else(|| Error::conflict(format!("request `{request}` has no merge request yet")))
 }
 
-/// Holds for the patch as it is now; a new version has to be approved anew.
-pub async fn approve(engine: &Engine, user: &User, id: MergeRequestId) -> Result<()> {
+/// Holds for the patch as it is now, which is `seen` where the caller says what was looked at; a new version has to be
+/// approved anew.
+pub async fn approve(engine: &Engine, user: &User, id: MergeRequestId, seen: Option<&str>) -> Result<()> {
     let mut tx = engine.store.write().await?;
     let mut mr = require(&mut tx, user.id, id, Permission::Decide).await?;
+    if seen.is_some_and(|commit| commit != mr.patch_commit.as_str()) {
+        return Err(Error::conflict(format!("!{} holds another patch by now; look at it first", mr.number)).code("patch_moved"));
+    }
     check_ready(&mr)?;
     if mr.decisions.approved_commit.as_ref() == Some(&mr.patch_commit) {
         return Ok(());

@@ -95,6 +95,11 @@ pub async fn delete(engine: &Engine, user: UserId, id: RepositoryId) -> Result<(
     if let Some(open) = open {
         return Err(Error::conflict(format!("merge request !{} of this repository is open; merge or close it first", open.number)));
     }
+    for run in store::runs::active(&mut tx).await? {
+        if store::requests::get(&mut tx, run.request).await?.repository == Some(id) {
+            return Err(Error::conflict(format!("run {} works on this repository; cancel it or wait for its end", run.number)));
+        }
+    }
     store::repositories::delete(&mut tx, id).await?;
     tx.commit().await?;
     if engine.forge(&repository.provider).is_ok_and(|forge| forge.is_built_in()) {

@@ -803,7 +803,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Runs the request again, from the start or from a step. */
+        /** Runs the request again, from the start or from a step: at the latest from `prove`, since each run has a verdict of its own. */
         post: operations["runs_retry"];
         delete?: never;
         options?: never;
@@ -1222,6 +1222,13 @@ export interface components {
         ApiKeyBody: {
             name: string;
         };
+        Approval: {
+            /**
+             * @description The patch that was looked at; 409 if the merge request holds another one by now.
+             * @default null
+             */
+            patch_commit: string | null;
+        };
         Artifacts: {
             /** Format: uuid */
             session_id: string;
@@ -1403,6 +1410,8 @@ export interface components {
             working: components["schemas"]["InboxItem"][];
             ready_to_merge: components["schemas"]["InboxItem"][];
             done: components["schemas"]["InboxItem"][];
+            /** @description How many there are of each; the lists show the newest. */
+            totals: components["schemas"]["InboxTotals"];
         };
         InboxAction: {
             label: string;
@@ -1417,7 +1426,7 @@ export interface components {
             number: number;
             title: string;
             subtitle?: string | null;
-            /** @description Of an incident or a run its state; of a merge request `merged`, `closed`, `overridden`, or its verdict. */
+            /** @description Of an incident or a run its state; of a merge request `merged`, `recurred`, `closed`, `overridden`, or its verdict. */
             state: string;
             at: components["schemas"]["Stamp"];
             /** @description The page in the web app. */
@@ -1429,6 +1438,12 @@ export interface components {
             /** @description The tests that count, of a run or a merge request, without what they printed. */
             tests: Record<string, never>[];
             action?: components["schemas"]["InboxAction"] | null;
+        };
+        InboxTotals: {
+            needs_you: number;
+            working: number;
+            ready_to_merge: number;
+            done: number;
         };
         Incident: {
             /** Format: uuid */
@@ -1459,7 +1474,8 @@ export interface components {
             /** Format: uuid */
             request_id?: string | null;
             run?: components["schemas"]["RunSummary"] | null;
-            /** @description Why no run was started, in words. */
+            merge_request?: components["schemas"]["IncidentMergeRequest"] | null;
+            /** @description Why no run works on it, in words. */
             no_run_reason?: string | null;
         };
         IncidentDetail: components["schemas"]["Incident"] & {
@@ -1478,6 +1494,25 @@ export interface components {
             title: string;
             release?: string | null;
             environment?: string | null;
+        };
+        IncidentMergeRequest: {
+            /** Format: uuid */
+            id: string;
+            /** Format: int64 */
+            number: number;
+            /** @description `DRAFT`, `OPEN`, `MERGED` or `CLOSED`. */
+            status: string;
+            verdict: string;
+            /** @description Proven, or overridden by a person for the patch that it holds. */
+            is_ready: boolean;
+            recurred_at?: components["schemas"]["Stamp"] | null;
+            /**
+             * Format: uuid
+             * @description The run whose proof it carries.
+             */
+            run_id: string;
+            /** Format: int64 */
+            run_number?: number | null;
         };
         IncidentSource: {
             /** Format: uuid */
@@ -1736,7 +1771,7 @@ export interface components {
             run_id: string;
         };
         Retry: {
-            /** @description Keep what came before this step: `prepare`, `reproduce`, `patch`, `prove` or `propose`. */
+            /** @description Keep what came before this step: `prepare`, `reproduce`, `patch` or `prove`. `propose` begins at `prove` too. */
             from_step?: string | null;
         };
         ReviewedBody: {
@@ -1811,6 +1846,10 @@ export interface components {
             merge_request_id?: string | null;
             /** @description `DRAFT`, `OPEN`, `MERGED` or `CLOSED`. */
             merge_request_status?: string | null;
+            /** @description That of the run that the merge request carries, which may be another one. */
+            merge_request_verdict?: string | null;
+            /** @description Proven, or overridden by a person for the patch that it holds. */
+            merge_request_ready: boolean;
             workspace_uid: string;
             error?: string | null;
         };
@@ -3099,7 +3138,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Approval"];
+            };
+        };
         responses: {
             200: {
                 headers: {

@@ -11,7 +11,8 @@ pub mod recurrence;
 use crate::{Engine, requests, workspaces};
 pub use decision::{Obstacle, ended};
 use domain::incident::{Incident, IncidentState};
-use domain::run::Run;
+use domain::merge_request::{MergeRequest, MergeRequestStatus};
+use domain::run::{Run, RunStatus};
 use domain::source::Source;
 use domain::workspace::{Permission, Workspace};
 use domain::{AlertSourceId, Error, IncidentId, Kind, RequestId, Result, UserId, WorkspaceId};
@@ -30,8 +31,18 @@ pub struct Listed {
     pub short_id: String,
     pub source_name: String,
     pub workspace_uid: String,
-    /// The newest run that worked on it.
+    /// The run that works on it, else the newest that did.
     pub run: Option<Run>,
+    /// The merge request that counts: one that waits for a decision, else the newest that was merged, else one that was closed.
+    pub merge_request: Option<Fix>,
+}
+
+/// A merge request as its incident tells of it.
+#[derive(Clone, Debug)]
+pub struct Fix {
+    pub merge_request: MergeRequest,
+    /// The number of the run whose proof it carries.
+    pub run_number: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +130,17 @@ async fn save(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident) -> R
     store::incidents::update(tx, incident).await
 }
 
+/// A run is on its way: whatever was said of why there is none is over.
+pub(crate) async fn is_worked_on(engine: &Engine, tx: &mut store::Tx, id: IncidentId) -> Result<()> {
+    let mut incident = store::incidents::get(tx, id).await?;
+    if matches!(incident.state, IncidentState::Open | IncidentState::Regressed) {
+        incident.state = IncidentState::Fixing;
+        incident.no_run_reason = String::new();
+        save(engine, tx, &mut incident).await?;
+    }
+    Ok(())
+}
+
 /// The incident, if the user may do this with it; a stranger learns nothing of its existence.
 pub async fn require(tx: &mut store::Tx, user: UserId, id: IncidentId, permission: Permission) -> Result<Incident> {
     let missing = || Error::not_found(format!("there is no incident `{id}`"));
@@ -145,9 +167,9 @@ impl Beside {
         if let Entry::Vacant(place) = self.workspaces.entry(incident.workspace) {
             place.insert(store::workspaces::get(tx, incident.workspace).await?);
         }
-        let run = match incident.request {
-            Some(_) => store::runs::by_incident(tx, incident.id, store::Page::first(1)).await?.pop(),
-            None => None,
+        let (run, merge_request) = match incident.request {
+            Some(_) => (run_of(tx, incident.id).await?, fix_of(tx, incident.id).await?),
+            None => (None, None),
         };
         let source_name = self.sources[&incident.source].name.clone();
         Ok(Listed {
@@ -155,7 +177,27 @@ impl Beside {
             source_name,
             workspace_uid: self.workspaces[&incident.workspace].uid.clone(),
             run,
+            merge_request,
             incident,
         })
     }
+}
+
+/// A follow-up may wait in the queue behind the run that works.
+async fn run_of(tx: &mut store::Tx, id: IncidentId) -> Result<Option<Run>> {
+    let mut newest = store::runs::by_incident(tx, id, store::Page::first(2)).await?;
+    let at = newest.iter().position(|run| run.status == RunStatus::Running).unwrap_or(0);
+    Ok((at < newest.len()).then(|| newest.swap_remove(at)))
+}
+
+async fn fix_of(tx: &mut store::Tx, id: IncidentId) -> Result<Option<Fix>> {
+    let all = store::merge_requests::by_incident(tx, id).await?;
+    let rank = |status| match status {
+        MergeRequestStatus::Open | MergeRequestStatus::Draft => 0,
+        MergeRequestStatus::Merged => 1,
+        MergeRequestStatus::Closed => 2,
+    };
+    let Some(merge_request) = all.into_iter().min_by_key(|merge_request| rank(merge_request.status)) else { return Ok(None) };
+    let run_number = store::runs::get(tx, merge_request.run).await.ok().map(|run| run.number);
+    Ok(Some(Fix { merge_request, run_number }))
 }

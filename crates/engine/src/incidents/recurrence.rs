@@ -90,11 +90,14 @@ fn remember(releases: &mut Vec<String>, release: &str) {
     }
 }
 
-/// The merge that resolved the incident; `None` when a person resolved it without one.
-async fn fix_of(tx: &mut store::Tx, incident: &Incident) -> Result<Option<MergeRequest>> {
-    let Some(request) = incident.request else { return Ok(None) };
-    let found = store::merge_requests::by_request(tx, request).await?;
-    Ok(found.filter(|merge_request| merge_request.status == MergeRequestStatus::Merged))
+/// The newest merge that was to mend the incident, of whichever of its requests; `None` when there was none.
+pub(crate) async fn fix_of(tx: &mut store::Tx, incident: &Incident) -> Result<Option<MergeRequest>> {
+    let all = store::merge_requests::by_incident(tx, incident.id).await?;
+    let merged = all.into_iter().filter(|merge_request| merge_request.status == MergeRequestStatus::Merged);
+    match merged.max_by_key(|merge_request| merge_request.decisions.merged_at) {
+        Some(newest) => store::merge_requests::get(tx, newest.id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Opens the incident again and says so where the fix is: on its merge request and in its run. The caller stores the incident.

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use store::queue::Lease;
 use tokio::sync::watch;
 
+pub(super) const CANCELLED: &str = "cancelled";
+
 /// What the steps share while one worker carries out one run.
 pub struct Work {
     pub engine: Engine,
@@ -47,7 +49,7 @@ pub async fn carry_out(engine: &Engine, id: RunId, lease: &Lease, cancel: watch:
     work.log.flush().await;
     match outcome {
         Ok(()) => work.end(RunStatus::Completed, String::new()).await,
-        Err(_) if *work.cancel.borrow() => work.end(RunStatus::Cancelled, "cancelled".into()).await,
+        Err(_) if *work.cancel.borrow() => work.end(RunStatus::Cancelled, CANCELLED.into()).await,
         Err(error) if error.kind.is_passing() && !last_attempt => {
             work.log.status("retry", format!("{error}; trying again")).await;
             work.log.flush().await;
@@ -251,7 +253,7 @@ pub async fn give_up(engine: &Engine, id: RunId, lease: &Lease, error: &str) -> 
 }
 
 /// The run's end and what follows from it for its request and incident.
-async fn conclude(engine: &Engine, tx: &mut store::Tx, run: &mut Run, status: RunStatus, error: &str) -> Result<()> {
+pub(super) async fn conclude(engine: &Engine, tx: &mut store::Tx, run: &mut Run, status: RunStatus, error: &str) -> Result<()> {
     let now = engine.now();
     let first_line = error.lines().next().unwrap_or_default();
     if status != RunStatus::Completed
@@ -287,7 +289,8 @@ async fn conclude(engine: &Engine, tx: &mut store::Tx, run: &mut Run, status: Ru
 async fn reopen_incident(engine: &Engine, tx: &mut store::Tx, id: IncidentId, run_number: i64, why: &str) -> Result<()> {
     let mut incident = store::incidents::get(tx, id).await?;
     if incident.state == IncidentState::Fixing {
-        incident.state = IncidentState::Open;
+        let came_back = incidents::recurrence::fix_of(tx, &incident).await?.is_some();
+        incident.state = if came_back { IncidentState::Regressed } else { IncidentState::Open };
         incident.no_run_reason = incidents::ended(run_number, why);
         incident.updated_at = engine.now();
         store::incidents::update(tx, &incident).await?;

@@ -8,8 +8,9 @@ pub mod prepare;
 pub mod propose;
 pub mod prove;
 
-use crate::{Engine, events, workspaces};
-use domain::merge_request::MergeRequestStatus;
+use crate::{Engine, events, incidents, workspaces};
+use domain::evidence::Verdict;
+use domain::merge_request::{MergeRequest, MergeRequestStatus};
 use domain::request::{Request, RequestState};
 use domain::run::{Run, RunRecord, RunStatus, Step, StepRecord, StepState};
 use domain::usage::Usage;
@@ -18,7 +19,7 @@ use domain::{Error, IncidentId, MergeRequestId, RequestId, Result, RunId, UserId
 use serde_json::json;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use store::queue::NewJob;
+use store::queue::{Cancelled, NewJob};
 use store::workspaces::Numbered;
 
 pub const JOB: &str = "run";
@@ -43,6 +44,9 @@ pub enum Begin<'a> {
 pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, begin: Begin<'_>) -> Result<RunId> {
     if request.repository.is_none() {
         return Err(Error::conflict("this request's repository is gone; make a new request for another").code("no_repository"));
+    }
+    if request.state == RequestState::Done {
+        return Err(Error::conflict("this request's merge request is merged; make a new request for further work"));
     }
     let executor = request.executor.clone().unwrap_or_else(|| engine.settings.default_executor.clone());
     let run = Run {
@@ -80,6 +84,9 @@ pub async fn enqueue(engine: &Engine, tx: &mut store::Tx, request: &Request, beg
         run_at: engine.now(),
     };
     store::queue::enqueue(tx, job).await?;
+    if let Some(incident) = request.incident {
+        incidents::is_worked_on(engine, tx, incident).await?;
+    }
     events::append(
         engine,
         tx,
@@ -161,11 +168,27 @@ pub async fn list(engine: &Engine, user: UserId, workspace: Option<WorkspaceId>)
     store::runs::list(&mut tx, &workspaces, store::Page::first(LIST_MAX)).await
 }
 
+/// How the merge request of a run's request stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Proposed {
+    pub id: MergeRequestId,
+    pub status: MergeRequestStatus,
+    pub verdict: Verdict,
+    pub is_ready: bool,
+}
+
+impl Proposed {
+    fn of(merge_request: &MergeRequest) -> Proposed {
+        let MergeRequest { id, status, verdict, .. } = *merge_request;
+        Proposed { id, status, verdict, is_ready: merge_request.is_ready() }
+    }
+}
+
 /// What other nouns say of some runs, for a list's rows.
 #[derive(Default)]
 pub struct Beside {
     pub titles: HashMap<RequestId, String>,
-    pub merge_requests: HashMap<RequestId, (MergeRequestId, MergeRequestStatus)>,
+    pub merge_requests: HashMap<RequestId, Proposed>,
     /// Short ids, such as `CHECKOUT-41`.
     pub incidents: HashMap<IncidentId, String>,
     pub workspace_uids: HashMap<WorkspaceId, String>,
@@ -179,7 +202,7 @@ pub async fn beside(engine: &Engine, all: &[Run]) -> Result<Beside> {
         if let Entry::Vacant(place) = beside.titles.entry(run.request) {
             place.insert(store::requests::get(&mut tx, run.request).await?.title);
             if let Some(merge_request) = store::merge_requests::by_request(&mut tx, run.request).await? {
-                beside.merge_requests.insert(run.request, (merge_request.id, merge_request.status));
+                beside.merge_requests.insert(run.request, Proposed::of(&merge_request));
             }
         }
         if let Entry::Vacant(place) = beside.workspace_uids.entry(run.workspace) {
@@ -218,16 +241,13 @@ pub async fn cancel(engine: &Engine, user: UserId, id: RunId) -> Result<()> {
     tx.commit().await
 }
 
-/// A queued run ends at once; a running one when its worker notices, within seconds.
+/// A run that a worker has ends when that worker notices, within seconds. One that waits, to begin or to be tried again,
+/// ends here, since nobody else will tell.
 pub async fn ask_to_stop(engine: &Engine, tx: &mut store::Tx, mut run: Run) -> Result<()> {
-    store::queue::cancel(tx, &job_key(run.id), engine.now()).await?;
-    if run.status == RunStatus::Queued {
-        run.status = RunStatus::Cancelled;
-        run.finished_at = Some(engine.now());
-        store::runs::update(tx, &run).await?;
-        events::append(engine, tx, run.request, Some(run.id), "cancelled", json!({"message": "cancelled before it started"})).await?;
+    match store::queue::cancel(tx, &job_key(run.id), engine.now()).await? {
+        Cancelled::Requested => Ok(()),
+        Cancelled::BeforeStart | Cancelled::Nothing => drive::conclude(engine, tx, &mut run, RunStatus::Cancelled, drive::CANCELLED).await,
     }
-    Ok(())
 }
 
 /// A new run of the same request that keeps what came before `from` and does the rest again.
@@ -238,9 +258,6 @@ pub async fn retry(engine: &Engine, user: UserId, id: RunId, from: Option<Step>)
         return Err(Error::conflict(format!("run {} is still {}; cancel it first", run.number, run.status.word())));
     }
     let request = store::requests::get(&mut tx, run.request).await?;
-    if request.state == RequestState::Done {
-        return Err(Error::conflict("this request's merge request is merged; make a new request for further work"));
-    }
     let from = from.map(|step| first_possible(&run, step));
     let begin = from.map_or(Begin::Afresh, |step| Begin::From(&run, step));
     let new = enqueue(engine, &mut tx, &request, begin).await?;
@@ -248,10 +265,10 @@ pub async fn retry(engine: &Engine, user: UserId, id: RunId, from: Option<Step>)
     Ok(new)
 }
 
-/// Re-running can't skip over a step that never finished.
+/// Re-running can't skip over a step that never finished, nor over the proof: a verdict and its evidence belong to one run.
 fn first_possible(run: &Run, asked: Step) -> Step {
     let unfinished = run.record.steps.iter().find(|s| s.state != StepState::Done).map_or(Step::Watch, |s| s.name);
-    asked.min(unfinished).max(Step::Prepare)
+    asked.min(unfinished).clamp(Step::Prepare, Step::Prove)
 }
 
 pub async fn delete(engine: &Engine, user: UserId, id: RunId) -> Result<()> {
@@ -271,9 +288,14 @@ pub async fn delete(engine: &Engine, user: UserId, id: RunId) -> Result<()> {
 pub(crate) async fn start_watching(engine: &Engine, tx: &mut store::Tx, id: RunId) -> Result<()> {
     let mut run = store::runs::get(tx, id).await?;
     if let Some(step) = run.record.steps.iter_mut().find(|s| s.name == Step::Watch) {
-        step.state = StepState::Working;
-        step.started_at = Some(engine.now());
-        step.summary = if run.incident.is_some() { "a recurrence reopens the incident".to_string() } else { String::new() };
+        if run.incident.is_some() {
+            step.state = StepState::Working;
+            step.started_at = Some(engine.now());
+            step.summary = "a recurrence reopens the incident".to_string();
+        } else {
+            // A person's request has no alert that could come back.
+            step.state = StepState::Skipped;
+        }
         store::runs::update(tx, &run).await?;
     }
     Ok(())

@@ -70,7 +70,14 @@ async fn record(work: &mut Work, proposal: Proposal, reference: String, commit: 
     let existing = store::merge_requests::by_request(&mut tx, work.request.id).await?;
     let fresh = existing.is_none();
     let merge_request = match existing {
-        Some(old) => MergeRequest {
+        Some(mut old) => MergeRequest {
+            decisions: {
+                if old.patch_commit != commit {
+                    // Somebody read these files as they were.
+                    old.decisions.reviewed.clear();
+                }
+                old.decisions
+            },
             run: work.run.id,
             reference,
             title: proposal.title,
@@ -117,6 +124,7 @@ async fn record(work: &mut Work, proposal: Proposal, reference: String, commit: 
         let mut incident = store::incidents::get(&mut tx, id).await?;
         if matches!(incident.state, IncidentState::Fixing | IncidentState::Open | IncidentState::Regressed) {
             incident.state = IncidentState::FixProposed;
+            incident.no_run_reason = String::new();
             incident.updated_at = now;
             store::incidents::update(&mut tx, &incident).await?;
         }

@@ -140,7 +140,7 @@ fn conflict_of(branch: &str, output: &Output) -> Error {
     let text = String::from_utf8_lossy(&output.stdout);
     let files: Vec<&str> = text.lines().skip(1).filter(|line| !line.is_empty()).take(20).collect();
     Error::conflict(format!(
-        "it conflicts with branch `{}` in {}; start a follow-up run on the newest commit",
+        "it conflicts with branch `{}` in {}; rerun it from Prepare, which begins at the newest commit",
         shown(branch),
         files.join(", ")
     ))

@@ -28,6 +28,17 @@ pub struct InboxView {
     pub working: Vec<InboxItem>,
     pub ready_to_merge: Vec<InboxItem>,
     pub done: Vec<InboxItem>,
+    /// How many there are of each; the lists show the newest.
+    pub totals: TotalsView,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxTotals)]
+pub struct TotalsView {
+    pub needs_you: usize,
+    pub working: usize,
+    pub ready_to_merge: usize,
+    pub done: usize,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -38,7 +49,7 @@ pub struct InboxItem {
     pub number: i64,
     pub title: String,
     pub subtitle: Option<String>,
-    /// Of an incident or a run its state; of a merge request `merged`, `closed`, `overridden`, or its verdict.
+    /// Of an incident or a run its state; of a merge request `merged`, `recurred`, `closed`, `overridden`, or its verdict.
     pub state: String,
     pub at: Stamp,
     /// The page in the web app.
@@ -78,7 +89,9 @@ struct Filter {
 #[utoipa::path(get, path = "/api/inbox/", tag = "inbox", params(Filter), responses((status = 200, body = InboxView)))]
 async fn get(State(state): State<AppState>, caller: Caller, Query(filter): Query<Filter>) -> Reply<Json<InboxView>> {
     let found = inbox::of(&state.engine, caller.user.id, filter.workspace_uid.as_deref()).await?;
+    let [needs_you, working, ready_to_merge, done] = [&found.needs_you, &found.working, &found.ready_to_merge, &found.done].map(Vec::len);
     Ok(Json(InboxView {
+        totals: TotalsView { needs_you, working, ready_to_merge, done },
         needs_you: views(&state, found.needs_you).await?,
         working: views(&state, found.working).await?,
         ready_to_merge: views(&state, found.ready_to_merge).await?,
@@ -86,9 +99,12 @@ async fn get(State(state): State<AppState>, caller: Caller, Query(filter): Query
     }))
 }
 
+/// A group shows its newest; the pages of incidents, runs and merge requests have the rest.
+const GROUP_MAX: usize = 30;
+
 async fn views(state: &AppState, items: Vec<Item>) -> Result<Vec<InboxItem>, Error> {
-    let mut all = Vec::with_capacity(items.len());
-    for item in items {
+    let mut all = Vec::with_capacity(GROUP_MAX.min(items.len()));
+    for item in items.into_iter().take(GROUP_MAX) {
         all.push(view(state, item).await?);
     }
     Ok(all)
@@ -143,6 +159,7 @@ async fn view(state: &AppState, item: Item) -> Result<InboxItem, Error> {
             let broken =
                 whole.run.as_ref().and_then(|run| run.record.rules.iter().find(|r| r.state == domain::evidence::RuleState::Broken));
             let state = match merge_request.status {
+                MergeRequestStatus::Merged if merge_request.decisions.recurrence.is_some() => "recurred".to_string(),
                 MergeRequestStatus::Merged | MergeRequestStatus::Closed => merge_request.status.word().to_lowercase(),
                 _ if merge_request.is_ready() && merge_request.verdict != Verdict::Proven => "overridden".to_string(),
                 _ => merge_request.verdict.word().to_string(),

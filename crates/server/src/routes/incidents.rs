@@ -9,8 +9,8 @@ use domain::alert::Alert;
 use domain::incident::Incident;
 use domain::run::Run;
 use domain::sightings::Sightings;
-use domain::{AlertId, AlertSourceId, Error, IncidentId, RequestId};
-use engine::incidents::{self, AlertEvent, Listed, Obstacle, Whole};
+use domain::{AlertId, AlertSourceId, Error, IncidentId, MergeRequestId, RequestId, RunId};
+use engine::incidents::{self, AlertEvent, Fix, Listed, Obstacle, Whole};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -49,10 +49,47 @@ pub struct IncidentView {
     pub environment: Option<String>,
     #[schema(value_type = Option<String>, format = Uuid)]
     pub request_id: Option<RequestId>,
-    /// The newest run that worked on it.
+    /// The run that works on it, else the newest that did.
     pub run: Option<RunSummary>,
-    /// Why no run was started, in words.
+    /// One that waits for a decision, else the newest that was merged, else the newest that was closed. It may be of another
+    /// run than `run`.
+    pub merge_request: Option<FixView>,
+    /// Why no run works on it, in words.
     pub no_run_reason: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = IncidentMergeRequest)]
+pub struct FixView {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: MergeRequestId,
+    pub number: i64,
+    /// `DRAFT`, `OPEN`, `MERGED` or `CLOSED`.
+    pub status: &'static str,
+    pub verdict: &'static str,
+    /// Proven, or overridden by a person for the patch that it holds.
+    pub is_ready: bool,
+    /// When the fault came back although this was merged.
+    pub recurred_at: Option<Stamp>,
+    /// The run whose proof it carries.
+    #[schema(value_type = String, format = Uuid)]
+    pub run_id: RunId,
+    pub run_number: Option<i64>,
+}
+
+impl From<Fix> for FixView {
+    fn from(Fix { merge_request, run_number }: Fix) -> Self {
+        FixView {
+            id: merge_request.id,
+            number: merge_request.number,
+            status: merge_request.status.word(),
+            verdict: merge_request.verdict.word(),
+            is_ready: merge_request.is_ready(),
+            recurred_at: merge_request.decisions.recurrence.map(|recurrence| Stamp(recurrence.at)),
+            run_id: merge_request.run,
+            run_number,
+        }
+    }
 }
 
 /// Counts in equal spans, oldest first; after the last one nothing was seen.
@@ -137,7 +174,7 @@ async fn views(state: &AppState, all: Vec<Listed>) -> Result<Vec<IncidentView>, 
 }
 
 fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
-    let Listed { incident, short_id, source_name, workspace_uid, run: _ } = listed;
+    let Listed { incident, short_id, source_name, workspace_uid, run: _, merge_request } = listed;
     let Incident {
         id,
         workspace: _,
@@ -184,6 +221,7 @@ fn view(listed: Listed, summary: Option<RunSummary>) -> IncidentView {
         environment: said(environment),
         request_id: request,
         run: summary,
+        merge_request: merge_request.map(FixView::from),
         no_run_reason: said(no_run_reason),
     }
 }

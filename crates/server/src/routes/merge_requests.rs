@@ -2,7 +2,7 @@
 
 use crate::layers::compression;
 use crate::problem::ProblemView;
-use crate::{AppState, Id, Json, Paging, Query, Reply, Stamp};
+use crate::{AppState, Id, Json, MaybeJson, Paging, Query, Reply, Stamp};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::diff;
@@ -274,12 +274,24 @@ async fn get(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequ
     shown(&state, &caller, id).await
 }
 
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+struct Approval {
+    /// The patch that was looked at; 409 if the merge request holds another one by now.
+    patch_commit: Option<String>,
+}
+
 /// Approve this version of the patch
-#[utoipa::path(post, path = "/api/merge-requests/{id}/approve/", tag = "merge requests", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/merge-requests/{id}/approve/", tag = "merge requests", params(("id" = String, Path)), request_body = Approval, responses(
     (status = 200, body = MergeRequestView), (status = 401, body = ProblemView), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
 ))]
-async fn approve(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequestId>) -> Reply<Json<MergeRequestView>> {
-    merge_requests::approve(&state.engine, &caller.user, id).await?;
+async fn approve(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<MergeRequestId>,
+    MaybeJson(body): MaybeJson<Approval>,
+) -> Reply<Json<MergeRequestView>> {
+    merge_requests::approve(&state.engine, &caller.user, id, body.patch_commit.as_deref()).await?;
     shown(&state, &caller, id).await
 }
 
@@ -289,7 +301,7 @@ async fn approve(State(state): State<AppState>, caller: Caller, Id(id): Id<Merge
 ))]
 async fn approve_of_request(State(state): State<AppState>, caller: Caller, Id(request): Id<RequestId>) -> Reply<Response> {
     let id = merge_requests::of_request(&state.engine, caller.user.id, request).await?;
-    merge_requests::approve(&state.engine, &caller.user, id).await?;
+    merge_requests::approve(&state.engine, &caller.user, id, None).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"status": "queued", "merge_request_id": id}))).into_response())
 }
 

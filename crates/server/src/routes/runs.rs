@@ -5,7 +5,6 @@ use crate::{AppState, Caller, Id, Json, MaybeJson, Paging, Query, Reply, Stamp00
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::git::LineChange;
-use domain::merge_request::MergeRequestStatus;
 use domain::run::{Run, RunRecord, Step, StepRecord};
 use domain::usage::Usage;
 use domain::{Error, Kind, RequestId, RunId, limits};
@@ -60,6 +59,10 @@ pub struct RunSummary {
     pub merge_request_id: Option<domain::MergeRequestId>,
     /// `DRAFT`, `OPEN`, `MERGED` or `CLOSED`.
     pub merge_request_status: Option<&'static str>,
+    /// That of the run that the merge request carries, which may be another one.
+    pub merge_request_verdict: Option<&'static str>,
+    /// Proven, or overridden by a person for the patch that it holds.
+    pub merge_request_ready: bool,
     pub workspace_uid: String,
     pub error: Option<String>,
 }
@@ -135,7 +138,7 @@ pub async fn summaries(state: &AppState, all: Vec<Run>) -> Result<Vec<RunSummary
 
 struct Names {
     titles: HashMap<RequestId, String>,
-    merge_requests: HashMap<RequestId, (domain::MergeRequestId, MergeRequestStatus)>,
+    merge_requests: HashMap<RequestId, runs::Proposed>,
     incidents: HashMap<domain::IncidentId, String>,
     uids: HashMap<domain::WorkspaceId, String>,
 }
@@ -166,8 +169,10 @@ impl Names {
             model: run.model.clone(),
             incident_id: run.incident,
             incident_short_id: run.incident.and_then(|id| self.incidents.get(&id).cloned()),
-            merge_request_id: merge_request.map(|(id, _)| *id),
-            merge_request_status: merge_request.map(|(_, status)| status.word()),
+            merge_request_id: merge_request.map(|proposed| proposed.id),
+            merge_request_status: merge_request.map(|proposed| proposed.status.word()),
+            merge_request_verdict: merge_request.map(|proposed| proposed.verdict.word()),
+            merge_request_ready: merge_request.is_some_and(|proposed| proposed.is_ready),
             workspace_uid: self.uids.get(&run.workspace).cloned().unwrap_or_default(),
             error: (!run.error.is_empty()).then(|| run.error.clone()),
         }
@@ -321,7 +326,7 @@ async fn cancel(State(state): State<AppState>, caller: Caller, Id(id): Id<RunId>
 
 #[derive(Deserialize, Default, ToSchema)]
 struct Retry {
-    /// Keep what came before this step: `prepare`, `reproduce`, `patch`, `prove` or `propose`.
+    /// Keep what came before this step: `prepare`, `reproduce`, `patch` or `prove`. `propose` begins at `prove` too.
     from_step: Option<String>,
 }
 
@@ -331,7 +336,7 @@ struct Retried {
     run_id: RunId,
 }
 
-/// Runs the request again, from the start or from a step.
+/// Runs the request again, from the start or from a step: at the latest from `prove`, since each run has a verdict of its own.
 #[utoipa::path(post, path = "/api/runs/{id}/retry/", tag = "runs", params(("id" = String, Path)), request_body = Retry, responses((status = 202, body = Retried)))]
 async fn retry(State(state): State<AppState>, caller: Caller, Id(id): Id<RunId>, MaybeJson(body): MaybeJson<Retry>) -> Reply<Response> {
     let from = match body.from_step.as_deref() {

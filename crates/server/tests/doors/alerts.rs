@@ -16,7 +16,7 @@ const PYTHON_ID: &str = "41056c5387c74667a1d90cfbe5f1bfee";
 const GLITCHTIP: &[u8] = include_bytes!("../../../integrations/tests/fixtures/glitchtip-alert.json");
 const UPTIME: &[u8] = include_bytes!("../../../integrations/tests/fixtures/glitchtip-uptime.json");
 
-async fn source(house: &House, who: &Person, more: Value) -> Value {
+pub async fn source(house: &House, who: &Person, more: Value) -> Value {
     let mut body = json!({"name": "Checkout", "kind": "sentry_sdk", "workspace_uid": who.workspace});
     for (name, value) in more.as_object().expect("an object") {
         body[name] = value.clone();
@@ -30,7 +30,7 @@ fn key_and_number(source: &Value) -> (String, i64) {
     (key.to_string(), source["project_number"].as_i64().expect("a number"))
 }
 
-fn envelope(source: &Value, encoding: &str, body: impl Into<Body>) -> Request<Body> {
+pub fn envelope(source: &Value, encoding: &str, body: impl Into<Body>) -> Request<Body> {
     let (key, number) = key_and_number(source);
     let auth = format!("Sentry sentry_key={key}, sentry_version=7, sentry_client=test/1");
     let request = call("POST", &format!("/api/{number}/envelope/")).header("x-sentry-auth", auth).header("content-encoding", encoding);
@@ -56,14 +56,14 @@ async fn packed(encoding: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// The recorded event under another id, with something changed.
-fn event(id: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+pub fn event(id: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut event: Value = serde_json::from_slice(PYTHON.splitn(3, |b| *b == b'\n').nth(2).expect("an event")).expect("JSON");
     event["event_id"] = id.into();
     change(&mut event);
     format!("{{\"event_id\":\"{id}\"}}\n{{\"type\":\"event\"}}\n{event}\n").into_bytes()
 }
 
-async fn incidents(house: &House, who: &Person) -> Vec<Value> {
+pub async fn incidents(house: &House, who: &Person) -> Vec<Value> {
     house.get(who, &format!("/api/incidents/?workspace_uid={}", who.workspace)).await.is(200).as_array().expect("a list").clone()
 }
 
@@ -384,7 +384,7 @@ async fn a_test_event_takes_the_same_road_and_starts_nothing() {
 }
 
 /// A repository that the workspace is linked to; no run is carried out here, so it needs no content.
-async fn linked(house: &House, who: &Person) -> RepositoryId {
+pub async fn linked(house: &House, who: &Person) -> RepositoryId {
     let mut tx = house.engine.store.write().await.expect("writes");
     let workspace = store::workspaces::by_uid(&mut tx, &who.workspace).await.expect("the workspace").id;
     let now: Timestamp = house.clock.now();

@@ -8,6 +8,7 @@ mod alerts;
 mod crowds;
 mod frame;
 mod house;
+mod incidents;
 mod model_door;
 mod runs;
 mod sandboxes;
