@@ -168,7 +168,7 @@ impl Beside {
             place.insert(store::workspaces::get(tx, incident.workspace).await?);
         }
         let (run, merge_request) = match incident.request {
-            Some(_) => (run_of(tx, incident.id).await?, fix_of(tx, incident.id).await?),
+            Some(_) => (run_of(tx, incident.id).await?, merge_request_of(tx, incident.id).await?),
             None => (None, None),
         };
         let source_name = self.sources[&incident.source].name.clone();
@@ -190,7 +190,7 @@ async fn run_of(tx: &mut store::Tx, id: IncidentId) -> Result<Option<Run>> {
     Ok((at < newest.len()).then(|| newest.swap_remove(at)))
 }
 
-async fn fix_of(tx: &mut store::Tx, id: IncidentId) -> Result<Option<Fix>> {
+async fn merge_request_of(tx: &mut store::Tx, id: IncidentId) -> Result<Option<Fix>> {
     let all = store::merge_requests::by_incident(tx, id).await?;
     let rank = |status| match status {
         MergeRequestStatus::Open | MergeRequestStatus::Draft => 0,
