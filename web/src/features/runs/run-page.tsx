@@ -67,7 +67,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   const search = useSearch({ from: "/shell/runs/$id" });
   const navigate = useNavigate();
   const acts = useRunActs(run);
-  const fate = live.moving ? null : run.merge_request_status;
+  const fate = run.merge_request_status;
   const decided = fate === "MERGED" || fate === "CLOSED";
   const [chosen, choose] = useState<StepName | null>(null);
   const lacksModel = useLacksModel(run);
@@ -360,7 +360,7 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
 
 function yourPart(run: RunDetail, moving: boolean, decided: boolean): string {
   if (moving || decided) return "nothing to do";
-  if (run.merge_request_id) return run.verdict === "proven" ? "review and merge" : "decide on the draft";
+  if (run.merge_request_id) return run.merge_request_ready ? "review and merge" : "decide on the draft";
   if (run.status === "failed") return "rerun, or tell the agent more";
   return "nothing to do";
 }
