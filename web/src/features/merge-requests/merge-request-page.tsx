@@ -3,6 +3,7 @@
 import { Button, Skeleton } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
+import { waits } from "../../api/queries";
 import type { MergeRequest } from "../../api/types";
 import { useArrived } from "../../app/arrival";
 import { useNarrow } from "../../app/media";
@@ -389,5 +390,5 @@ function isUnproven(mr: MergeRequest): boolean {
 }
 
 function isOpen(mr: MergeRequest): boolean {
-  return mr.status === "OPEN" || mr.status === "DRAFT";
+  return waits(mr.status);
 }
