@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
-import { keys } from "../../api/queries";
+import { keys, waits } from "../../api/queries";
 import type { RunDetail, RunEvent, StepName } from "../../api/types";
 import { useArrived } from "../../app/arrival";
 import { useCommands } from "../../app/commands";
@@ -360,7 +360,8 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
 
 function yourPart(run: RunDetail, moving: boolean, decided: boolean): string {
   if (moving || decided) return "nothing to do";
-  if (run.merge_request_id) return run.merge_request_ready ? "review and merge" : "decide on the draft";
+  if (waits(run.merge_request_status))
+    return run.merge_request_ready ? "review and merge" : "decide on the draft";
   if (run.status === "failed") return "rerun, or tell the agent more";
   return "nothing to do";
 }
