@@ -3,7 +3,7 @@
 import type { Page } from "playwright-core";
 import type { IncidentDetail, RunDetail, RunEvent } from "../src/api/types";
 import { doneEvents, failedEvents, liveEvents, longDiff } from "./fixtures/events";
-import { emptyInbox, inbox } from "./fixtures/inbox";
+import { emptyInbox, followUpInbox, inbox, longInbox } from "./fixtures/inbox";
 import * as incidents from "./fixtures/incidents";
 import * as settings from "./fixtures/settings";
 import * as story from "./fixtures/story";
@@ -109,6 +109,12 @@ export const scenes: Scene[] = [
   },
   { name: "first-start", path: "/", answers: nothing },
   { name: "inbox", path: "/" },
+  {
+    name: "inbox-long",
+    path: "/",
+    answers: { "/api/inbox/": longInbox },
+    act: (page) => page.getByText("5 more in").scrollIntoViewIfNeeded(),
+  },
   { name: "inbox-loading", path: "/", answers: { "/api/inbox/": pending } },
   {
     name: "inbox-error",
@@ -142,8 +148,23 @@ export const scenes: Scene[] = [
         ...incidents.incidentDetail,
         state: "fix_proposed",
         run: story.provenSummary,
+        merge_request: incidents.waitingFix,
       },
       "/api/runs/run-318/": story.provenRun,
+    },
+  },
+  {
+    name: "incident-follow-up-failed",
+    path: "/incidents/incident-41",
+    answers: {
+      "/api/incidents/incident-41/": {
+        ...incidents.incidentDetail,
+        state: "open",
+        run: story.followUpRun,
+        runs: [story.followUpRun, story.provenSummary],
+        merge_request: incidents.waitingFix,
+      },
+      "/api/runs/run-319/": story.followUpRun,
     },
   },
   {
@@ -154,6 +175,7 @@ export const scenes: Scene[] = [
         ...incidents.incidentDetail,
         state: "regressed",
         run: { ...story.provenSummary, merge_request_status: "MERGED" },
+        merge_request: incidents.mergedFix,
         no_run_reason: "automatic runs are off for this source",
       },
       "/api/runs/run-318/": { ...story.provenRun, merge_request_status: "MERGED" },
@@ -255,6 +277,11 @@ export const scenes: Scene[] = [
   { name: "merge-requests", path: "/merge-requests" },
   { name: "merge-requests-empty", path: "/merge-requests", answers: nothing },
   { name: "merge-request-proven", path: "/merge-requests/mr-57" },
+  {
+    name: "merge-request-follow-up",
+    path: "/merge-requests/mr-57",
+    answers: { "/api/inbox/": followUpInbox },
+  },
   { name: "merge-request-diff", path: "/merge-requests/mr-57?tab=diff" },
   { name: "merge-request-mutants", path: "/merge-requests/mr-57", act: click(/^Show 7/) },
   { name: "proof-log", path: "/merge-requests/mr-57", act: click(/failed, show the log/) },

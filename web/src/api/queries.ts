@@ -3,7 +3,7 @@
 import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { api, ask } from "./client";
 import { isProblem } from "./problem";
-import type { IncidentDetail, RunDetail, RunSummary } from "./types";
+import type { IncidentDetail, MergeRequestStatus, RunDetail, RunSummary } from "./types";
 
 const LIVE_MS = 2_000;
 const LIST_MS = 4_000;
@@ -96,7 +96,7 @@ export const runQuery = (id: string, live = false) =>
     queryFn: ({ signal }) => ask(api.GET("/api/runs/{id}/", { params: { path: { id } }, signal })),
     refetchInterval: ({ state: { data: run } }) => {
       if (runMoves(run)) return live ? LIVE_MS * 4 : LIVE_MS;
-      return run?.merge_request_status === "OPEN" || run?.merge_request_status === "DRAFT" ? QUIET_MS : false;
+      return run && (waits(run.merge_request_status) || isWatched(run)) ? QUIET_MS : false;
     },
   });
 
@@ -172,6 +172,15 @@ export const apiKeysQuery = queryOptions({
 
 export function runMoves(run: RunSummary | RunDetail | null | undefined): boolean {
   return run?.status === "queued" || run?.status === "running";
+}
+
+/** Whether a merge request is neither merged nor closed. */
+export function waits(status: MergeRequestStatus | null | undefined): boolean {
+  return status === "OPEN" || status === "DRAFT";
+}
+
+function isWatched(run: RunDetail): boolean {
+  return run.steps.some((step) => step.name === "watch" && step.state === "working");
 }
 
 function incidentMoves(incident: IncidentDetail | undefined): boolean {

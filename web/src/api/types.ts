@@ -60,7 +60,27 @@ export type AlertSourceChange = Served["AlertSourceChange"];
 
 export type IncidentState = "open" | "fixing" | "fix_proposed" | "resolved" | "regressed" | "ignored";
 export type Sightings = Served["Sightings"];
-export type Incident = Refine<Served["Incident"], { state: IncidentState; run: RunSummary | null }>;
+
+/** The merge request that counts for an incident: one that waits, else the newest that was merged, else closed. */
+export interface IncidentMergeRequest {
+  id: string;
+  number: number;
+  status: MergeRequestStatus;
+  verdict: Verdict;
+  /** Whether it may be merged: proven, or overridden by somebody for this very patch. */
+  is_ready: boolean;
+  recurred_at: string | null;
+  run_id: string;
+  /** Null once the run is deleted. */
+  run_number: number | null;
+}
+
+interface Proposed {
+  merge_request: IncidentMergeRequest | null;
+}
+
+export type Incident = Refine<Served["Incident"], { state: IncidentState; run: RunSummary | null }> &
+  Proposed;
 export type IncidentEvent = Required<Served["IncidentEvent"]>;
 export type IncidentDetail = Refine<
   Served["IncidentDetail"],
@@ -71,7 +91,8 @@ export type IncidentDetail = Refine<
     events: IncidentEvent[];
     runs: RunSummary[];
   }
->;
+> &
+  Proposed;
 
 export interface Frame {
   filename: string | null;
@@ -142,7 +163,13 @@ interface RunWords {
   merge_request_status: MergeRequestStatus | null;
 }
 
-export type RunSummary = Refine<Served["RunSummary"], RunWords>;
+/** Of the merge request of the run's request, which may carry the patch of another run. */
+interface RunMergeRequest {
+  merge_request_verdict: Verdict | null;
+  merge_request_ready: boolean;
+}
+
+export type RunSummary = Refine<Served["RunSummary"], RunWords> & RunMergeRequest;
 export type Step = Refine<Served["StepView"], { name: StepName; state: StepState }>;
 export type Usage = Required<Served["UsageView"]>;
 export type RunDetail = Refine<
@@ -157,7 +184,8 @@ export type RunDetail = Refine<
     sandbox: { mode: string | null; guarantees: Guarantee[] } | null;
     egress: Egress[];
   }
->;
+> &
+  RunMergeRequest;
 
 export type RuleName =
   | "guardrails"
@@ -250,7 +278,7 @@ export type RunEvent = EventBase &
     | { type: "merge_request"; id: string; message?: string }
     | ({ type: "usage" } & Partial<Usage>)
     | { type: "error"; message: string; output?: string | null; exit_code?: number | null }
-    | { type: "completed"; message?: string }
+    | { type: "completed" | "cancelled"; message?: string }
   );
 
 export type MergeRequestStatus = "OPEN" | "MERGED" | "CLOSED" | "DRAFT";
@@ -275,10 +303,11 @@ export type InboxItem = Refine<
   Served["InboxItem"],
   { kind: "incident" | "run" | "merge_request"; run: RunSummary | null; tests: ProofTest[] }
 >;
-export type Inbox = Refine<
-  Served["Inbox"],
-  Record<"needs_you" | "working" | "ready_to_merge" | "done", InboxItem[]>
->;
+export type InboxGroup = "needs_you" | "working" | "ready_to_merge" | "done";
+export type Inbox = Refine<Served["Inbox"], Record<InboxGroup, InboxItem[]>> & {
+  /** How many there are; of each group only the newest are listed. */
+  totals: Record<InboxGroup, number>;
+};
 
 export type SandboxSession = Refine<
   Served["SandboxSession"],

@@ -202,7 +202,7 @@ function SideEntry({ entry }: { entry: NavEntry }) {
 function NeedsYou({ className }: { className: string | undefined }) {
   const { uid } = useWorkspace();
   const inbox = useQuery(inboxQuery(uid));
-  const count = inbox.data?.needs_you.length ?? 0;
+  const count = inbox.data?.totals.needs_you ?? 0;
   if (count === 0) return null;
   return (
     <span className={className}>

@@ -99,12 +99,11 @@ export function incidentSaid(incident: Incident): Said {
   }
 }
 
+/** Of a fix that was merged and did not hold. */
+export const CAME_BACK: Said = { state: "broken", word: "Merged, but it came back" };
+
 export function mergeRequestSaid(mr: MergeRequest): Said {
-  if (mr.status === "MERGED") {
-    return mr.recurred_at
-      ? { state: "broken", word: "Merged, but it came back" }
-      : { state: "done", word: "Merged" };
-  }
+  if (mr.status === "MERGED") return mr.recurred_at ? CAME_BACK : { state: "done", word: "Merged" };
   if (mr.status === "CLOSED") return { state: "unverified", word: "Closed" };
   return mr.verdict === "proven"
     ? { state: "proven", word: "Proven, ready to merge" }

@@ -7,8 +7,9 @@ import { Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { follow } from "../../api/client";
 import { inboxQuery, keys } from "../../api/queries";
-import type { Inbox, InboxItem } from "../../api/types";
+import type { Inbox, InboxGroup, InboxItem } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
+import { grouped } from "../../components/format";
 import { Inline } from "../../components/inline";
 import { ListGroup, ListRow, ListSkeleton, useListKeys } from "../../components/list";
 import { ErrorNote, FailureLine } from "../../components/note";
@@ -17,7 +18,7 @@ import { MiniStrip } from "../../components/proof/strip";
 import { type State, StateWord } from "../../components/state-icon";
 import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
-import { headline, isEmpty, itemName, itemSaid, subline } from "./inbox";
+import { headline, isEmpty, itemName, itemSaid, more, subline } from "./inbox";
 import css from "./inbox-page.module.css";
 
 const FirstStart = lazy(() => import("./first-start"));
@@ -26,7 +27,7 @@ export default function InboxPage() {
   const { uid } = useWorkspace();
   const inbox = useQuery(inboxQuery(uid));
   useListKeys();
-  const waiting = inbox.data?.needs_you.length ?? 0;
+  const waiting = inbox.data?.totals.needs_you ?? 0;
   const title = waiting > 0 ? `(${waiting}) Inbox` : "Inbox";
   if (inbox.data && isEmpty(inbox.data)) {
     return (
@@ -53,31 +54,53 @@ function Groups({ inbox }: { inbox: Inbox }) {
         <h1>{headline(inbox)}</h1>
         <p className={css.subline}>{subline(inbox)}</p>
       </PageHead>
-      <Group title="Needs you" state="needs_you" items={inbox.needs_you} />
-      <Group title="Working" state="working" items={inbox.working} />
-      <Group title="Ready to merge" state="proven" items={inbox.ready_to_merge} />
-      <Group title="Done" state="done" items={inbox.done} small />
+      {GROUPS.map((group) => (
+        <Group key={group.id} inbox={inbox} {...group} />
+      ))}
     </>
   );
 }
 
-function Group({
-  title,
-  state,
-  items,
-  small = false,
-}: {
+const INCIDENTS = { to: "/incidents", label: "Incidents" } as const;
+const RUNS = { to: "/runs", label: "Runs" } as const;
+const MERGE_REQUESTS = { to: "/merge-requests", label: "Merge requests" } as const;
+
+interface GroupOf {
+  id: InboxGroup;
   title: string;
   state: State;
-  items: InboxItem[];
   small?: boolean;
-}) {
+  /** The pages that list all of it. */
+  lists: (typeof INCIDENTS | typeof RUNS | typeof MERGE_REQUESTS)[];
+}
+
+const GROUPS: GroupOf[] = [
+  { id: "needs_you", title: "Needs you", state: "needs_you", lists: [INCIDENTS, RUNS, MERGE_REQUESTS] },
+  { id: "working", title: "Working", state: "working", lists: [RUNS] },
+  { id: "ready_to_merge", title: "Ready to merge", state: "proven", lists: [MERGE_REQUESTS] },
+  { id: "done", title: "Done", state: "done", small: true, lists: [RUNS, MERGE_REQUESTS] },
+];
+
+function Group({ inbox, id, title, state, small = false, lists }: GroupOf & { inbox: Inbox }) {
+  const items = inbox[id];
   if (items.length === 0) return null;
+  const left = more(inbox, id);
   return (
-    <ListGroup title={title} state={state} count={items.length}>
+    <ListGroup title={title} state={state} count={inbox.totals[id]}>
       {items.map((item) => (
         <ItemRow key={`${item.kind}-${item.id}`} item={item} small={small} />
       ))}
+      {left > 0 && (
+        <li className={css.more}>
+          {grouped(left)} more in{" "}
+          {lists.map(({ to, label }, index) => (
+            <span key={to}>
+              {index > 0 && (index === lists.length - 1 ? " and " : ", ")}
+              <Link to={to}>{label}</Link>
+            </span>
+          ))}
+        </li>
+      )}
     </ListGroup>
   );
 }
@@ -145,7 +168,7 @@ function ItemAction({ item }: { item: InboxItem }) {
   if (!action || action.method === "GET") {
     return (
       <Button size="xs" component={Link} to={ADDRESS[item.kind]} params={{ id: item.id } as never}>
-        {action?.label ?? (item.state === "proven" ? "Review" : "Decide")}
+        {action?.label ?? (item.state === "proven" || item.state === "overridden" ? "Review" : "Decide")}
       </Button>
     );
   }

@@ -1,33 +1,32 @@
 // What the inbox says about itself, in words. Pure.
 
-import type { Inbox, InboxItem, IncidentState } from "../../api/types";
+import type { Inbox, InboxGroup, InboxItem, IncidentState } from "../../api/types";
 import { plural } from "../../components/format";
-import { runSaid, type Said } from "../../components/states";
+import { CAME_BACK, runSaid, type Said } from "../../components/states";
 
-export function isEmpty(inbox: Inbox): boolean {
-  return [inbox.needs_you, inbox.working, inbox.ready_to_merge, inbox.done].every(
-    (group) => group.length === 0,
-  );
+export function isEmpty({ totals }: Inbox): boolean {
+  return Object.values(totals).every((total) => total === 0);
 }
 
-export function headline(inbox: Inbox): string {
-  const waiting = inbox.needs_you.length;
-  if (waiting > 0) return waiting === 1 ? "1 thing needs you" : `${waiting} things need you`;
-  const ready = inbox.ready_to_merge.length;
-  if (ready > 0) return ready === 1 ? "1 fix is ready to merge" : `${ready} fixes are ready to merge`;
+export function headline({ totals }: Inbox): string {
+  const { needs_you: waiting, ready_to_merge: ready } = totals;
+  if (waiting > 0) return plural(waiting, "thing needs you", "things need you");
+  if (ready > 0) return plural(ready, "fix is ready to merge", "fixes are ready to merge");
   return "Nothing needs you";
 }
 
-export function subline(inbox: Inbox): string {
-  const working = inbox.working.length;
-  const ready = inbox.ready_to_merge.length;
+export function subline({ totals }: Inbox): string {
+  const { working, ready_to_merge: ready } = totals;
   const parts = [
     working > 0 ? `${plural(working, "run is", "runs are")} working` : "No run is working",
-    ready > 0
-      ? `${plural(ready, "fix is", "fixes are")} proven and ${ready === 1 ? "waits" : "wait"} for a merge`
-      : null,
+    ready > 0 ? plural(ready, "fix waits for a merge", "fixes wait for a merge") : null,
   ];
   return `${parts.filter(Boolean).join(", ")}.`;
+}
+
+/** How many of a group are not listed. */
+export function more(inbox: Inbox, group: InboxGroup): number {
+  return inbox.totals[group] - inbox[group].length;
 }
 
 const WORDS: Record<string, Said> = {
@@ -44,6 +43,7 @@ const WORDS: Record<string, Said> = {
     ignored: { state: "unverified", word: "Ignored" },
   } satisfies Record<IncidentState, Said>),
   merged: { state: "done", word: "Merged" },
+  recurred: CAME_BACK,
   closed: { state: "unverified", word: "Closed" },
 };
 

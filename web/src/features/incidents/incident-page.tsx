@@ -26,7 +26,7 @@ import { Ago, Clock } from "../../components/time/now";
 import { LiveLine } from "../runs/live-line";
 import { StepsRail } from "../runs/steps-rail";
 import { Breadcrumbs, OtherEvents, RequestFacts } from "./alert-parts";
-import { type Answer, answers, mayRunAgain } from "./answers";
+import { type Answer, answers, mayRun } from "./answers";
 import css from "./incident-page.module.css";
 import { Sparkline } from "./sparkline";
 import { StackTrace } from "./stack-trace";
@@ -200,7 +200,6 @@ function FourAnswers({
   files: DiffFile[];
 }) {
   const said = answers(incident, run, files);
-  const runId = incident.run?.id;
   return (
     <dl className={css.answers}>
       <AnswerCell question="What broke" short="Broke" answer={said.broke} />
@@ -208,7 +207,6 @@ function FourAnswers({
         question="Is it being fixed"
         short="Fix"
         answer={said.fix}
-        link={runId && { to: "/runs/$id", id: runId }}
         aside={
           runMoves(incident.run) && incident.run?.live_since ? (
             <code className={css.clock}>
@@ -218,16 +216,7 @@ function FourAnswers({
         }
       />
       <AnswerCell question="Can I trust the fix" short="Trust" answer={said.trust} />
-      <AnswerCell
-        question="What must I do"
-        short="You"
-        answer={said.you}
-        link={
-          incident.run?.merge_request_id && said.you.said?.state === "needs_you" && !mayRunAgain(incident)
-            ? { to: "/merge-requests/$id", id: incident.run.merge_request_id }
-            : undefined
-        }
-      />
+      <AnswerCell question="What must I do" short="You" answer={said.you} />
     </dl>
   );
 }
@@ -236,11 +225,11 @@ interface CellProps {
   question: string;
   short: string;
   answer: Answer;
-  link?: { to: "/runs/$id" | "/merge-requests/$id"; id: string } | "" | undefined;
   aside?: ReactNode;
 }
 
-function AnswerCell({ question, short, answer, link, aside }: CellProps) {
+function AnswerCell({ question, short, answer, aside }: CellProps) {
+  const { link } = answer;
   const text = <Inline text={answer.text} />;
   const linked = link ? (
     <Link to={link.to} params={{ id: link.id }} className={css.cellLink}>
@@ -306,14 +295,16 @@ function RunPart({
 }) {
   const summary = incident.run;
   const obstacle = incident.run_obstacle;
+  const canRun = mayRun(incident);
   if (!summary) {
+    const noRun = canRun ? "One starts shortly." : "Nothing works on it.";
     return (
       <section className={css.section} aria-label="Run">
         <h2>No run</h2>
         <p className={css.muted}>
-          <Sentence text={obstacle?.detail ?? incident.no_run_reason ?? "One starts shortly."} />
+          <Sentence text={obstacle?.detail ?? incident.no_run_reason ?? noRun} />
         </p>
-        {!obstacle && (
+        {canRun && !obstacle && (
           <div>
             <Button variant="filled" onClick={() => acts.start.mutate()} loading={acts.start.isPending}>
               {incident.no_run_reason ? "Run anyway" : "Run now"}
@@ -345,7 +336,7 @@ function RunPart({
           <StateWord state={said.state}>{said.word}</StateWord>
         )}
         {run && <StepsRail steps={run.steps} compact />}
-        {mayRunAgain(incident) &&
+        {canRun &&
           (obstacle ? (
             <p className={css.muted}>
               <Sentence text={obstacle.detail} />

@@ -3,6 +3,7 @@
 import { Button, Skeleton } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
+import { waits } from "../../api/queries";
 import type { MergeRequest } from "../../api/types";
 import { useArrived } from "../../app/arrival";
 import { useNarrow } from "../../app/media";
@@ -24,7 +25,7 @@ import { panelProps, Tabs } from "../../components/tabs";
 import { Ago } from "../../components/time/now";
 import css from "./merge-request-page.module.css";
 import { CommentList, ReviewedDiff } from "./reviewed-diff";
-import { type MergeRequestActs, useMergeRequest } from "./use-merge-request";
+import { type MergeRequestActs, useFollowUp, useMergeRequest } from "./use-merge-request";
 
 const OverrideModal = lazy(() => import("./override-modal"));
 
@@ -317,7 +318,7 @@ function MergeButton({ mr, acts, fullWidth = false }: Props & { fullWidth?: bool
       variant={mr.can_merge ? "filled" : "default"}
       disabled={!mr.can_merge}
       loading={acts.approveAndMerge.isPending}
-      onClick={() => acts.approveAndMerge.mutate()}
+      onClick={() => acts.approveAndMerge.mutate(mr)}
       leftSection={<Glyph name="merge" />}
       fullWidth={fullWidth}
     >
@@ -328,11 +329,13 @@ function MergeButton({ mr, acts, fullWidth = false }: Props & { fullWidth?: bool
 
 /** What the button will do, or why it can't. */
 function Effect({ mr, files }: { mr: MergeRequest; files?: boolean }): ReactNode {
+  const followUp = useFollowUp(mr);
   if (!mr.can_merge) return mr.cannot_merge_reason ?? "it cannot be merged as it is";
   const left = mr.files_changed - mr.reviewed.length;
   return (
     <>
       merges 1 commit into <code>{mr.target_branch}</code>
+      {followUp && ` and cancels run ${followUp.number}`}
       {files && left > 0 ? `, ${left} of ${plural(mr.files_changed, "file")} not reviewed` : ""}
     </>
   );
@@ -387,5 +390,5 @@ function isUnproven(mr: MergeRequest): boolean {
 }
 
 function isOpen(mr: MergeRequest): boolean {
-  return mr.status === "OPEN" || mr.status === "DRAFT";
+  return waits(mr.status);
 }

@@ -1,7 +1,7 @@
 // All merge requests: those that wait for somebody first.
 
 import { useQuery } from "@tanstack/react-query";
-import { mergeRequestsQuery } from "../../api/queries";
+import { mergeRequestsQuery, waits } from "../../api/queries";
 import type { MergeRequest } from "../../api/types";
 import { useWorkspace } from "../../app/workspace";
 import { Counts } from "../../components/diff/counts";
@@ -29,7 +29,7 @@ export default function MergeRequestsPage() {
 }
 
 function Groups({ mergeRequests }: { mergeRequests: MergeRequest[] }) {
-  const open = mergeRequests.filter((each) => each.status === "OPEN" || each.status === "DRAFT");
+  const open = mergeRequests.filter((each) => waits(each.status));
   return (
     <>
       <Group title="Needs you" state="needs_you" items={open.filter((each) => !each.can_merge)} />

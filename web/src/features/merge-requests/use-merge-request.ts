@@ -4,8 +4,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { api, ask } from "../../api/client";
-import { keys, mergeRequestQuery } from "../../api/queries";
-import type { Comment, MergeRequest } from "../../api/types";
+import { inboxQuery, keys, mergeRequestQuery } from "../../api/queries";
+import type { Comment, MergeRequest, RunSummary } from "../../api/types";
+import { useWorkspace } from "../../app/workspace";
 
 export function useMergeRequest(id: string) {
   const queries = useQueryClient();
@@ -21,8 +22,12 @@ export function useMergeRequest(id: string) {
   };
 
   const approveAndMerge = useMutation({
-    mutationFn: async () => {
-      if (!query.data?.approved_by) await ask(api.POST("/api/merge-requests/{id}/approve/", path));
+    mutationFn: async (shown: MergeRequest) => {
+      const { approved_by, patch_commit } = shown;
+      if (!approved_by)
+        await ask(
+          api.POST("/api/merge-requests/{id}/approve/", { ...path, body: { patch_commit } as never }),
+        );
       await ask(api.POST("/api/merge-requests/{id}/merge/", path));
     },
     onSettled: refresh,
@@ -67,6 +72,14 @@ export function useMergeRequest(id: string) {
   const error =
     approveAndMerge.error ?? close.error ?? override.error ?? review.error ?? comment.error ?? send.error;
   return { query, approveAndMerge, close, override, review, comment, send, error };
+}
+
+/** The run that works on it further, from what the shell has read for its count: this asks for nothing itself. */
+export function useFollowUp(mr: MergeRequest): RunSummary | null {
+  const { uid } = useWorkspace();
+  const inbox = useQuery({ ...inboxQuery(uid), enabled: false });
+  const working = inbox.data?.working.map((item) => item.run) ?? [];
+  return working.find((run) => run?.request_id === mr.request_id && run.id !== mr.run_id) ?? null;
 }
 
 export type MergeRequestActs = ReturnType<typeof useMergeRequest>;

@@ -184,6 +184,7 @@ export function foldActivity(events: readonly RunEvent[]): Group[] {
         stop();
         break;
       case "completed":
+      case "cancelled":
         stop();
         break;
       default:

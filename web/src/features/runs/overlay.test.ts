@@ -107,7 +107,18 @@ test("a run that ended is as the server tells it", () => {
   expect(bringForward(ended, events({ type: "step", step: "prove", state: "working" }))).toBe(ended);
 });
 
-test("only a failure of the run ends it", () => {
+test("a run that is cancelled ends at once", () => {
+  expect(bringForward(run, events({ type: "cancelled", message: "the run was cancelled" }))).toMatchObject({
+    status: "cancelled",
+    finished_at: "t",
+    steps: [
+      { name: "patch", state: "failed" },
+      { name: "prove", state: "waiting" },
+    ],
+  });
+});
+
+test("of errors only a failure of the run ends it", () => {
   expect(bringForward(run, events({ type: "error", message: "tool failed" })).status).toBe("running");
   expect(bringForward(run, events({ type: "error", stage: "failed", message: "no" }))).toMatchObject({
     status: "failed",

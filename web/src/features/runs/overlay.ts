@@ -99,12 +99,16 @@ function apply(run: RunDetail, event: RunEvent): RunDetail {
       if (event.stage === "failed") {
         run.status = "failed";
         run.error = event.message;
-        run.steps = run.steps.map((step) =>
-          step.state === "working" ? { ...step, state: "failed", finished_at: at } : step,
-        );
+        run.steps = run.steps.map((step) => (step.state === "working" ? failed(step, at) : step));
         run.finished_at = at;
         run.live_line = null;
       }
+      return run;
+    case "cancelled":
+      run.steps = run.steps.map((step) => (step.state === "working" ? failed(step, at) : step));
+      run.status = "cancelled";
+      run.finished_at = at;
+      run.live_line = null;
       return run;
     case "completed":
       run.status = "completed";
@@ -123,7 +127,7 @@ function ofProve(event: RunEvent): StepState | null {
 /** True for an event after which the server knows more than the event says. */
 export function asksForMore(event: RunEvent): boolean {
   if (event.type === "step") return event.state !== "waiting";
-  return ["verdict", "merge_request", "completed", "error", "file_change"].includes(event.type);
+  return ["verdict", "merge_request", "completed", "cancelled", "error", "file_change"].includes(event.type);
 }
 
 function moved(step: Step, event: Extract<RunEvent, { type: "step" }>, at: string | null): Step {
@@ -135,6 +139,10 @@ function moved(step: Step, event: Extract<RunEvent, { type: "step" }>, at: strin
     started_at: working ? at : (step.started_at ?? at),
     finished_at: working || event.state === "waiting" ? null : at,
   };
+}
+
+function failed(step: Step, at: string | null): Step {
+  return { ...step, state: "failed", finished_at: at };
 }
 
 function unseen(id: string): ProofTest {

@@ -19,10 +19,16 @@ test("a run that failed begins again where it failed, or before", () => {
   expect(rerunDefault(until("reproduce", "failed"))).toBe("reproduce");
 });
 
-test("a run that got through may begin again anywhere but at the alert and the watch", () => {
+test("a run that got through may begin again anywhere from its preparation to its proof", () => {
   const steps = until("watch", "waiting");
-  expect(rerunSteps(steps)).toEqual(["prepare", "reproduce", "patch", "prove", "propose"]);
+  expect(rerunSteps(steps)).toEqual(["prepare", "reproduce", "patch", "prove"]);
   expect(rerunDefault(steps)).toBe("patch");
+});
+
+test("a run that failed to propose makes its proof again", () => {
+  const steps = until("propose", "failed");
+  expect(rerunSteps(steps)).toEqual(["prepare", "reproduce", "patch", "prove"]);
+  expect(rerunDefault(steps)).toBe("prove");
 });
 
 test("a run that was stopped before it began starts with its preparation", () => {

@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
 import { api, ask } from "../../api/client";
-import { keys } from "../../api/queries";
+import { keys, waits } from "../../api/queries";
 import type { RunDetail, RunEvent, StepName } from "../../api/types";
 import { useArrived } from "../../app/arrival";
 import { useCommands } from "../../app/commands";
@@ -67,7 +67,7 @@ function LoadedRun({ live, run }: { live: LiveRun; run: RunDetail }) {
   const search = useSearch({ from: "/shell/runs/$id" });
   const navigate = useNavigate();
   const acts = useRunActs(run);
-  const fate = live.moving ? null : run.merge_request_status;
+  const fate = run.merge_request_status;
   const decided = fate === "MERGED" || fate === "CLOSED";
   const [chosen, choose] = useState<StepName | null>(null);
   const lacksModel = useLacksModel(run);
@@ -360,7 +360,8 @@ function RunHead({ run, moving, narrow, decided }: HeadProps) {
 
 function yourPart(run: RunDetail, moving: boolean, decided: boolean): string {
   if (moving || decided) return "nothing to do";
-  if (run.merge_request_id) return run.verdict === "proven" ? "review and merge" : "decide on the draft";
+  if (waits(run.merge_request_status))
+    return run.merge_request_ready ? "review and merge" : "decide on the draft";
   if (run.status === "failed") return "rerun, or tell the agent more";
   return "nothing to do";
 }
