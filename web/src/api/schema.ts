@@ -1846,9 +1846,7 @@ export interface components {
             merge_request_id?: string | null;
             /** @description `DRAFT`, `OPEN`, `MERGED` or `CLOSED`. */
             merge_request_status?: string | null;
-            /** @description That of the run that the merge request carries, which may be another one. */
-            merge_request_verdict?: string | null;
-            /** @description Proven, or overridden by a person for the patch that it holds. */
+            /** @description Proven, by whichever run it carries, or overridden by a person for the patch that it holds. */
             merge_request_ready: boolean;
             workspace_uid: string;
             error?: string | null;

@@ -62,37 +62,27 @@ export type IncidentState = "open" | "fixing" | "fix_proposed" | "resolved" | "r
 export type Sightings = Served["Sightings"];
 
 /** The merge request that counts for an incident: one that waits, else the newest that was merged, else closed. */
-export interface IncidentMergeRequest {
-  id: string;
-  number: number;
-  status: MergeRequestStatus;
-  verdict: Verdict;
-  /** Whether it may be merged: proven, or overridden by somebody for this very patch. */
-  is_ready: boolean;
-  recurred_at: string | null;
-  run_id: string;
-  /** Null once the run is deleted. */
-  run_number: number | null;
-}
+export type IncidentMergeRequest = Refine<
+  Served["IncidentMergeRequest"],
+  { status: MergeRequestStatus; verdict: Verdict }
+>;
 
-interface Proposed {
+interface IncidentWords {
+  state: IncidentState;
+  run: RunSummary | null;
   merge_request: IncidentMergeRequest | null;
 }
 
-export type Incident = Refine<Served["Incident"], { state: IncidentState; run: RunSummary | null }> &
-  Proposed;
+export type Incident = Refine<Served["Incident"], IncidentWords>;
 export type IncidentEvent = Required<Served["IncidentEvent"]>;
 export type IncidentDetail = Refine<
   Served["IncidentDetail"],
-  {
-    state: IncidentState;
-    run: RunSummary | null;
+  IncidentWords & {
     alert: Alert;
     events: IncidentEvent[];
     runs: RunSummary[];
   }
-> &
-  Proposed;
+>;
 
 export interface Frame {
   filename: string | null;
@@ -163,13 +153,7 @@ interface RunWords {
   merge_request_status: MergeRequestStatus | null;
 }
 
-/** Of the merge request of the run's request, which may carry the patch of another run. */
-interface RunMergeRequest {
-  merge_request_verdict: Verdict | null;
-  merge_request_ready: boolean;
-}
-
-export type RunSummary = Refine<Served["RunSummary"], RunWords> & RunMergeRequest;
+export type RunSummary = Refine<Served["RunSummary"], RunWords>;
 export type Step = Refine<Served["StepView"], { name: StepName; state: StepState }>;
 export type Usage = Required<Served["UsageView"]>;
 export type RunDetail = Refine<
@@ -184,8 +168,7 @@ export type RunDetail = Refine<
     sandbox: { mode: string | null; guarantees: Guarantee[] } | null;
     egress: Egress[];
   }
-> &
-  RunMergeRequest;
+>;
 
 export type RuleName =
   | "guardrails"
@@ -304,10 +287,7 @@ export type InboxItem = Refine<
   { kind: "incident" | "run" | "merge_request"; run: RunSummary | null; tests: ProofTest[] }
 >;
 export type InboxGroup = "needs_you" | "working" | "ready_to_merge" | "done";
-export type Inbox = Refine<Served["Inbox"], Record<InboxGroup, InboxItem[]>> & {
-  /** How many there are; of each group only the newest are listed. */
-  totals: Record<InboxGroup, number>;
-};
+export type Inbox = Refine<Served["Inbox"], Record<InboxGroup, InboxItem[]>>;
 
 export type SandboxSession = Refine<
   Served["SandboxSession"],

@@ -141,6 +141,15 @@ pub(crate) async fn is_worked_on(engine: &Engine, tx: &mut store::Tx, id: Incide
     Ok(())
 }
 
+/// Where an incident stands whose run came to nothing: as its merge requests left it.
+pub(crate) async fn state_without_run(tx: &mut store::Tx, id: IncidentId) -> Result<IncidentState> {
+    Ok(match merge_request_of(tx, id).await?.map(|fix| fix.merge_request.status) {
+        Some(MergeRequestStatus::Open | MergeRequestStatus::Draft) => IncidentState::FixProposed,
+        Some(MergeRequestStatus::Merged) => IncidentState::Regressed,
+        Some(MergeRequestStatus::Closed) | None => IncidentState::Open,
+    })
+}
+
 /// The incident, if the user may do this with it; a stranger learns nothing of its existence.
 pub async fn require(tx: &mut store::Tx, user: UserId, id: IncidentId, permission: Permission) -> Result<Incident> {
     let missing = || Error::not_found(format!("there is no incident `{id}`"));

@@ -91,7 +91,7 @@ fn remember(releases: &mut Vec<String>, release: &str) {
 }
 
 /// The newest merge that was to mend the incident, of whichever of its requests; `None` when there was none.
-pub(crate) async fn fix_of(tx: &mut store::Tx, incident: &Incident) -> Result<Option<MergeRequest>> {
+async fn fix_of(tx: &mut store::Tx, incident: &Incident) -> Result<Option<MergeRequest>> {
     let all = store::merge_requests::by_incident(tx, incident.id).await?;
     let merged = all.into_iter().filter(|merge_request| merge_request.status == MergeRequestStatus::Merged);
     match merged.max_by_key(|merge_request| merge_request.decisions.merged_at) {

@@ -289,8 +289,7 @@ pub(super) async fn conclude(engine: &Engine, tx: &mut store::Tx, run: &mut Run,
 async fn reopen_incident(engine: &Engine, tx: &mut store::Tx, id: IncidentId, run_number: i64, why: &str) -> Result<()> {
     let mut incident = store::incidents::get(tx, id).await?;
     if incident.state == IncidentState::Fixing {
-        let came_back = incidents::recurrence::fix_of(tx, &incident).await?.is_some();
-        incident.state = if came_back { IncidentState::Regressed } else { IncidentState::Open };
+        incident.state = incidents::state_without_run(tx, id).await?;
         incident.no_run_reason = incidents::ended(run_number, why);
         incident.updated_at = engine.now();
         store::incidents::update(tx, &incident).await?;

@@ -9,7 +9,6 @@ pub mod propose;
 pub mod prove;
 
 use crate::{Engine, events, incidents, workspaces};
-use domain::evidence::Verdict;
 use domain::merge_request::{MergeRequest, MergeRequestStatus};
 use domain::request::{Request, RequestState};
 use domain::run::{Run, RunRecord, RunStatus, Step, StepRecord, StepState};
@@ -173,14 +172,12 @@ pub async fn list(engine: &Engine, user: UserId, workspace: Option<WorkspaceId>)
 pub struct Proposed {
     pub id: MergeRequestId,
     pub status: MergeRequestStatus,
-    pub verdict: Verdict,
     pub is_ready: bool,
 }
 
 impl Proposed {
     fn of(merge_request: &MergeRequest) -> Proposed {
-        let MergeRequest { id, status, verdict, .. } = *merge_request;
-        Proposed { id, status, verdict, is_ready: merge_request.is_ready() }
+        Proposed { id: merge_request.id, status: merge_request.status, is_ready: merge_request.is_ready() }
     }
 }
 

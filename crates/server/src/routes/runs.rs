@@ -59,9 +59,7 @@ pub struct RunSummary {
     pub merge_request_id: Option<domain::MergeRequestId>,
     /// `DRAFT`, `OPEN`, `MERGED` or `CLOSED`.
     pub merge_request_status: Option<&'static str>,
-    /// That of the run that the merge request carries, which may be another one.
-    pub merge_request_verdict: Option<&'static str>,
-    /// Proven, or overridden by a person for the patch that it holds.
+    /// Proven, by whichever run it carries, or overridden by a person for the patch that it holds.
     pub merge_request_ready: bool,
     pub workspace_uid: String,
     pub error: Option<String>,
@@ -171,7 +169,6 @@ impl Names {
             incident_short_id: run.incident.and_then(|id| self.incidents.get(&id).cloned()),
             merge_request_id: merge_request.map(|proposed| proposed.id),
             merge_request_status: merge_request.map(|proposed| proposed.status.word()),
-            merge_request_verdict: merge_request.map(|proposed| proposed.verdict.word()),
             merge_request_ready: merge_request.is_some_and(|proposed| proposed.is_ready),
             workspace_uid: self.uids.get(&run.workspace).cloned().unwrap_or_default(),
             error: (!run.error.is_empty()).then(|| run.error.clone()),

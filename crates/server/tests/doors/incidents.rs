@@ -180,7 +180,7 @@ async fn a_fix_that_waits_is_not_hidden_by_a_later_run() {
         (&fix["status"], &fix["verdict"], &fix["is_ready"], &fix["run_number"]),
         (&json!("OPEN"), &json!("proven"), &json!(true), &json!(1))
     );
-    assert_eq!((&one["run"]["merge_request_verdict"], &one["run"]["merge_request_ready"]), (&json!("proven"), &json!(true)));
+    assert_eq!(one["run"]["merge_request_ready"], true);
     assert_eq!(scene.inbox("ready_to_merge").await.len(), 1);
     assert!(!scene.waits_for_people().await);
     // Settled by hand: neither the failed run nor the incident needs anybody.

@@ -25,9 +25,7 @@ export function useMergeRequest(id: string) {
     mutationFn: async (shown: MergeRequest) => {
       const { approved_by, patch_commit } = shown;
       if (!approved_by)
-        await ask(
-          api.POST("/api/merge-requests/{id}/approve/", { ...path, body: { patch_commit } as never }),
-        );
+        await ask(api.POST("/api/merge-requests/{id}/approve/", { ...path, body: { patch_commit } }));
       await ask(api.POST("/api/merge-requests/{id}/merge/", path));
     },
     onSettled: refresh,
