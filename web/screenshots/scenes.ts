@@ -159,7 +159,7 @@ export const scenes: Scene[] = [
     answers: {
       "/api/incidents/incident-41/": {
         ...incidents.incidentDetail,
-        state: "open",
+        state: "fix_proposed",
         run: story.followUpRun,
         runs: [story.followUpRun, story.provenSummary],
         merge_request: incidents.waitingFix,
