@@ -59,6 +59,10 @@ pub async fn last(tx: &mut Tx, topic: &str) -> Result<Option<Event>> {
 /// Recomputes the whole chain. Answers how many events hold; `Conflict` names the first that does not.
 pub async fn verify(tx: &mut Tx, topic: &str) -> Result<i64> {
     let (mut seq, mut hash) = (0, GENESIS.to_string());
+    let (strays,): (i64,) = tx.one("select count(*) from events where topic = $1 and seq < 1", args![topic]).await?;
+    if strays > 0 {
+        return Err(Error::conflict(format!("`{topic}` has events before its first")).code("chain_broken"));
+    }
     loop {
         let sql = format!("select {COLUMNS} from events where topic = $1 and seq > $2 order by seq limit {EVENTS_PAGE_MAX}");
         let rows: Vec<Row> = tx.all(sql, args![topic, seq]).await?;

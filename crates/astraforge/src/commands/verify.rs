@@ -1,6 +1,6 @@
 //! `astraforge verify`: checks a run's evidence offline and, with a clone of the repository, proves the patch again.
 
-use crate::cli::{Common, Verify};
+use crate::cli::Verify;
 use crate::compose::{self, Signed};
 use crate::config::Base;
 use crate::output::say;
@@ -33,7 +33,7 @@ pub async fn run(args: Verify) -> Result<ExitCode> {
         None => say!("          pass --key to accept only your installation's (GET /api/system/ names it)")?,
     }
     tell(&verified.statement)?;
-    if args.events && !events_hold(&args.common, &verified.statement).await? {
+    if args.events && !events_hold(&args, &verified.statement, &verified.key_id).await? {
         return Ok(ExitCode::FAILURE);
     }
     match args.repo {
@@ -67,12 +67,17 @@ fn patch(statement: &Value) -> Option<&str> {
 }
 
 /// Whether the server's event log still holds what it held when the bundle was signed, and nothing in it was changed since.
-async fn events_hold(common: &Common, statement: &Value) -> Result<bool> {
+async fn events_hold(args: &Verify, statement: &Value, signer: &str) -> Result<bool> {
     let signed = &statement["predicate"]["eventChain"];
     let (Some(topic), Some(seq), Some(head)) = (signed["topic"].as_str(), signed["seq"].as_i64(), signed["head"].as_str()) else {
         bail!("the statement names no event chain");
     };
-    let engine = compose::bare_engine(Base::open(common)?).await?;
+    let engine = compose::bare_engine(Base::existing(&args.common)?).await?;
+    // Evidence lies in the same database as the log: whoever changed one could have signed the other with a key of their own.
+    if args.key.is_none() && engine.signer.key_id() != signer {
+        say!("FAILED    signed with {signer}, which is not this server's key; pass --key if it was before")?;
+        return Ok(false);
+    }
     match engine::events::check(&engine, topic, seq, head).await {
         Ok(count) => {
             say!("events    {count} hold, and number {seq} is the one that was signed")?;

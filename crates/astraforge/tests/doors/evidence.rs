@@ -44,6 +44,18 @@ fn evidence_is_checked_without_the_server_and_against_its_log() {
     let (holds, said) = verify(&house, &bundle, &["--repo", &clone.display().to_string()]);
     assert!(holds && said.contains("again     proven"), "{said}");
 
+    // No server's data: nothing is made there.
+    let nowhere = house.dir.path().join("nowhere");
+    let output = house.command().arg("verify").arg(&bundle).args(["--events", "--data-dir"]).arg(&nowhere).output().expect("verify runs");
+    assert!(!output.status.success() && !nowhere.exists(), "{output:?}");
+
+    // Evidence that another installation signed says nothing of this one's log.
+    let foreign = house.dir.path().join("foreign");
+    let output = house.command().args(["migrate", "--data-dir"]).arg(&foreign).output().expect("migrate runs");
+    assert!(output.status.success(), "{output:?}");
+    let output = house.command().arg("verify").arg(&bundle).args(["--events", "--data-dir"]).arg(&foreign).output().expect("verify runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("is not this server's key"), "{output:?}");
+
     // An event other than it was.
     let topic = format!("request:{request}");
     tamper(&house, &format!("update events set payload = replace(payload, 'type', 'Type') where topic = '{topic}' and seq = 2"));

@@ -70,6 +70,14 @@ both! {
 }
 
 both! {
+    async fn the_chain_notices_an_event_before_the_first(bed: Bed) {
+        three(&bed).await;
+        bed.meddle("insert into events (topic, seq, kind, payload, at, prev_hash, hash) select topic, 0, kind, payload, at, prev_hash, hash from events where seq = 1").await;
+        broken(&bed, "before its first").await;
+    }
+}
+
+both! {
     async fn the_chain_notices_a_missing_event(bed: Bed) {
         three(&bed).await;
         bed.meddle("delete from events where seq = 2").await;
