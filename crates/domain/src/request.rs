@@ -117,10 +117,10 @@ impl RequestState {
         }
         match (self, next) {
             (Done, _) => false,
-            // What is merged is merged, whatever became of later work on it.
-            (_, Failed | Cancelled | Executing | Done) => true,
+            // What is proposed or merged is so, whatever became of other work on it.
+            (_, Failed | Cancelled | Executing | MrOpened | Done) => true,
             (Received, SpecReady) | (SpecReady, ChatReview) | (ChatReview, PlanReady) => true,
-            (Executing, PatchReady | MrOpened) | (PatchReady, MrOpened) => true,
+            (Executing, PatchReady) => true,
             (MrOpened, Reviewed) => true,
             (Failed | Cancelled, SpecReady) => true,
             _ => false,

@@ -91,5 +91,7 @@ fn waits(listed: &Listed) -> bool {
     let is_open = matches!(listed.incident.state, IncidentState::Open | IncidentState::Regressed);
     let has_stopped = |run: &Run| matches!(run.status, RunStatus::Completed | RunStatus::Cancelled);
     let is_decided = |fix: &Fix| matches!(fix.merge_request.status, MergeRequestStatus::Merged | MergeRequestStatus::Closed);
-    is_open && listed.run.as_ref().is_none_or(has_stopped) && listed.merge_request.as_ref().is_none_or(is_decided)
+    // What came back did so although a fix may wait.
+    let has_come_back = listed.incident.state == IncidentState::Regressed;
+    is_open && listed.run.as_ref().is_none_or(has_stopped) && (has_come_back || listed.merge_request.as_ref().is_none_or(is_decided))
 }

@@ -2,7 +2,7 @@
 //!
 //! `runs::propose` opens and updates merge requests; nothing here makes one.
 
-use crate::incidents::recurrence;
+use crate::incidents::{self, recurrence};
 use crate::{Engine, events, repositories, requests, runs, workspaces};
 use domain::account::User;
 use domain::evidence::{RuleResult, RuleState, Verdict};
@@ -163,7 +163,11 @@ pub async fn close(engine: &Engine, user: &User, id: MergeRequestId) -> Result<(
     check_open(&mr)?;
     mr.status = MergeRequestStatus::Closed;
     save(engine, &mut tx, &mut mr).await?;
-    settle_incident(engine, &mut tx, mr.incident, IncidentState::Open).await?;
+    let next = match mr.incident {
+        Some(id) => incidents::state_now(&mut tx, id).await?,
+        None => IncidentState::Open,
+    };
+    settle_incident(engine, &mut tx, mr.incident, next).await?;
     tell(engine, &mut tx, &mr, "closed", format!("{} closed merge request !{}", user.username, mr.number)).await?;
     tx.commit().await
 }

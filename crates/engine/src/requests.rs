@@ -1,7 +1,7 @@
 //! Requests for work: made by people, by alerts and by follow-up messages; each starts a run in the same transaction.
 
 use crate::runs::Begin;
-use crate::{Engine, events, quotas, repositories, runs, workspaces};
+use crate::{Engine, events, incidents, quotas, repositories, runs, workspaces};
 use domain::incident::{Incident, IncidentState};
 use domain::merge_request::MergeRequest;
 use domain::repository::Repository;
@@ -246,7 +246,7 @@ pub async fn cancel(engine: &Engine, user: UserId, id: RequestId) -> Result<()> 
 /// Removes the request with its runs, events and evidence. One with an open or merged merge request stays.
 pub async fn delete(engine: &Engine, user: UserId, id: RequestId) -> Result<()> {
     let mut tx = engine.store.write().await?;
-    require(&mut tx, user, id, Permission::Work).await?;
+    let request = require(&mut tx, user, id, Permission::Work).await?;
     if store::runs::by_request(&mut tx, id).await?.iter().any(|run| !run.status.is_final()) {
         return Err(Error::conflict(format!("request `{id}` has a run at work; cancel it first")));
     }
@@ -254,6 +254,9 @@ pub async fn delete(engine: &Engine, user: UserId, id: RequestId) -> Result<()> 
         return Err(Error::conflict(format!("request `{id}` has a merge request, whose proof belongs to it; close it instead")));
     }
     store::requests::delete(&mut tx, id).await?;
+    if let Some(incident) = request.incident {
+        incidents::forget_request(&mut tx, incident).await?;
+    }
     tx.commit().await
 }
 

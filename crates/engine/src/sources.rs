@@ -138,6 +138,13 @@ pub async fn change(engine: &Engine, user: UserId, id: AlertSourceId, change: Ch
 pub async fn delete(engine: &Engine, user: UserId, id: AlertSourceId) -> Result<()> {
     let mut tx = engine.store.write().await?;
     require(&mut tx, user, id, Permission::Configure).await?;
+    for run in store::runs::active(&mut tx).await? {
+        if let Some(incident) = run.incident
+            && store::incidents::get(&mut tx, incident).await?.source == id
+        {
+            return Err(Error::conflict(format!("run {} works on an incident of this source; cancel it or wait for its end", run.number)));
+        }
+    }
     store::sources::delete(&mut tx, id).await?;
     tx.commit().await
 }

@@ -54,8 +54,7 @@ async fn refusal(engine: &Engine, tx: &mut store::Tx, incident: &Incident, sourc
     if !source.automatic_runs {
         return Ok(Some(OFF.to_string()));
     }
-    let newest = store::runs::by_incident(tx, incident.id, store::Page::first(1)).await?.pop();
-    if let Some(busy) = newest.filter(|run| !run.status.is_final()) {
+    if let Some(busy) = super::run_at_work(tx, incident.id).await? {
         return Ok(Some(format!("run {} still works on it", busy.number)));
     }
     if let Some(obstacle) = repository_obstacle(engine, tx, source).await? {

@@ -93,8 +93,7 @@ pub async fn run(engine: &Engine, user: UserId, id: IncidentId) -> Result<Reques
     let mut tx = engine.store.write().await?;
     let mut incident = require(&mut tx, user, id, Permission::Work).await?;
     let source = store::sources::get(&mut tx, incident.source).await?;
-    let newest = store::runs::by_incident(&mut tx, id, store::Page::first(1)).await?.pop();
-    if let Some(busy) = newest.filter(|run| !run.status.is_final()) {
+    if let Some(busy) = run_at_work(&mut tx, id).await? {
         return Err(Error::conflict(format!("run {} works on this incident already; wait for it or cancel it", busy.number)));
     }
     if let Some(Obstacle { code, detail }) = decision::obstacle(engine, &mut tx, &incident, &source).await? {
@@ -130,19 +129,37 @@ async fn save(engine: &Engine, tx: &mut store::Tx, incident: &mut Incident) -> R
     store::incidents::update(tx, incident).await
 }
 
-/// A run is on its way: whatever was said of why there is none is over.
-pub(crate) async fn is_worked_on(engine: &Engine, tx: &mut store::Tx, id: IncidentId) -> Result<()> {
+/// Its request was deleted: an earlier one that has runs stands in its place.
+pub(crate) async fn forget_request(tx: &mut store::Tx, id: IncidentId) -> Result<()> {
     let mut incident = store::incidents::get(tx, id).await?;
-    if matches!(incident.state, IncidentState::Open | IncidentState::Regressed) {
-        incident.state = IncidentState::Fixing;
-        incident.no_run_reason = String::new();
-        save(engine, tx, &mut incident).await?;
+    if incident.request.is_none() {
+        incident.request = store::runs::by_incident(tx, id, store::Page::first(1)).await?.pop().map(|run| run.request);
+        store::incidents::update(tx, &incident).await?;
     }
     Ok(())
 }
 
-/// Where an incident stands whose run came to nothing: as its merge requests left it.
-pub(crate) async fn state_without_run(tx: &mut store::Tx, id: IncidentId) -> Result<IncidentState> {
+/// A run is on its way: whatever was said of why there is none is over.
+pub(crate) async fn is_worked_on(engine: &Engine, tx: &mut store::Tx, id: IncidentId) -> Result<()> {
+    let mut incident = store::incidents::get(tx, id).await?;
+    incident.no_run_reason = String::new();
+    if matches!(incident.state, IncidentState::Open | IncidentState::Regressed) {
+        incident.state = IncidentState::Fixing;
+    }
+    save(engine, tx, &mut incident).await
+}
+
+/// A run that is queued or running, of whichever of the incident's requests.
+pub(crate) async fn run_at_work(tx: &mut store::Tx, id: IncidentId) -> Result<Option<Run>> {
+    let newest = store::runs::by_incident(tx, id, store::Page::first(LIST_MAX)).await?;
+    Ok(newest.into_iter().find(|run| !run.status.is_final()))
+}
+
+/// Where an incident stands when a run came to nothing or a fix was turned down: as its other runs and merge requests leave it.
+pub(crate) async fn state_now(tx: &mut store::Tx, id: IncidentId) -> Result<IncidentState> {
+    if run_at_work(tx, id).await?.is_some() {
+        return Ok(IncidentState::Fixing);
+    }
     Ok(match merge_request_of(tx, id).await?.map(|fix| fix.merge_request.status) {
         Some(MergeRequestStatus::Open | MergeRequestStatus::Draft) => IncidentState::FixProposed,
         Some(MergeRequestStatus::Merged) => IncidentState::Regressed,

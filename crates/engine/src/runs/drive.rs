@@ -289,8 +289,10 @@ pub(super) async fn conclude(engine: &Engine, tx: &mut store::Tx, run: &mut Run,
 async fn reopen_incident(engine: &Engine, tx: &mut store::Tx, id: IncidentId, run_number: i64, why: &str) -> Result<()> {
     let mut incident = store::incidents::get(tx, id).await?;
     if incident.state == IncidentState::Fixing {
-        incident.state = incidents::state_without_run(tx, id).await?;
-        incident.no_run_reason = incidents::ended(run_number, why);
+        incident.state = incidents::state_now(tx, id).await?;
+        if incident.state != IncidentState::Fixing {
+            incident.no_run_reason = incidents::ended(run_number, why);
+        }
         incident.updated_at = engine.now();
         store::incidents::update(tx, &incident).await?;
     }

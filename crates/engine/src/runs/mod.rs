@@ -255,6 +255,13 @@ pub async fn retry(engine: &Engine, user: UserId, id: RunId, from: Option<Step>)
         return Err(Error::conflict(format!("run {} is still {}; cancel it first", run.number, run.status.word())));
     }
     let request = store::requests::get(&mut tx, run.request).await?;
+    let busy = match run.incident {
+        Some(incident) => incidents::run_at_work(&mut tx, incident).await?,
+        None => store::runs::active_of(&mut tx, request.id).await?.pop(),
+    };
+    if let Some(busy) = busy {
+        return Err(Error::conflict(format!("run {} is {}; wait for it or cancel it", busy.number, busy.status.word())));
+    }
     let from = from.map(|step| first_possible(&run, step));
     let begin = from.map_or(Begin::Afresh, |step| Begin::From(&run, step));
     let new = enqueue(engine, &mut tx, &request, begin).await?;

@@ -43,11 +43,16 @@ pub async fn step(work: &mut Work) -> Result<String> {
 /// What an earlier run of this request left on its branch.
 async fn published(work: &Work) -> Result<Option<Commit>> {
     let mut tx = work.engine.store.read().await?;
-    match store::merge_requests::by_request(&mut tx, work.request.id).await? {
+    Ok(unmerged(&mut tx, work).await?.map(|merge_request| merge_request.patch_commit))
+}
+
+/// The request's merge request as it is now, unless somebody merged it.
+async fn unmerged(tx: &mut store::Tx, work: &Work) -> Result<Option<MergeRequest>> {
+    match store::merge_requests::by_request(tx, work.request.id).await? {
         Some(merged) if merged.status == MergeRequestStatus::Merged => {
             Err(Error::conflict(format!("merge request !{} was merged meanwhile; make a new request for further work", merged.number)))
         }
-        found => Ok(found.map(|merge_request| merge_request.patch_commit)),
+        found => Ok(found),
     }
 }
 
@@ -67,7 +72,7 @@ async fn record(work: &mut Work, proposal: Proposal, reference: String, commit: 
     let diff = String::from_utf8_lossy(&work.engine.git.diff(work.repository.id, &base, &commit).await?).into_owned();
     let status = if proposal.draft { MergeRequestStatus::Draft } else { MergeRequestStatus::Open };
     let mut tx = work.write().await?;
-    let existing = store::merge_requests::by_request(&mut tx, work.request.id).await?;
+    let existing = unmerged(&mut tx, work).await?;
     let fresh = existing.is_none();
     let merge_request = match existing {
         Some(mut old) => MergeRequest {

@@ -275,7 +275,7 @@ async fn get(State(state): State<AppState>, caller: Caller, Id(id): Id<MergeRequ
 }
 
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Approval {
     /// The patch that was looked at; 409 if the merge request holds another one by now.
     patch_commit: Option<String>,

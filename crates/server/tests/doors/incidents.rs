@@ -236,3 +236,35 @@ async fn no_second_run_begins_beside_one_at_work() {
     scene.seen_again("").await;
     assert_eq!(scene.incident().await["runs"].as_array().map(Vec::len), Some(2), "the control: then the next alert starts one");
 }
+
+#[tokio::test]
+async fn one_run_at_a_time_works_on_an_incident_whatever_came_after_it() {
+    let scene = Scene::new().await;
+    let first = scene.newest_run().await;
+    scene.run_becomes(RunStatus::Running).await;
+    scene.chat(first.request).await;
+    let waiting = scene.newest_run().await;
+    assert_ne!(waiting.id, first.id, "a follow-up waits behind it");
+    scene.house.post(&scene.ann, &format!("/api/runs/{}/cancel/", waiting.id), json!({})).await.is(202);
+    let one = scene.incident().await;
+    assert_eq!((&one["state"], &one["no_run_reason"]), (&json!("fixing"), &Value::Null), "the first goes on");
+    for path in [format!("/api/incidents/{}/run/", scene.id), format!("/api/runs/{}/retry/", waiting.id)] {
+        let refused = scene.house.post(&scene.ann, &path, json!({})).await;
+        assert!(refused.is_problem(409)["detail"].as_str().is_some_and(|detail| detail.starts_with("run 1 ")), "{path}");
+    }
+    let source = format!("/api/alert-sources/{}/", scene.source["id"].as_str().expect("an id"));
+    scene.house.delete(&scene.ann, &source).await.is_problem(409);
+}
+
+#[tokio::test]
+async fn a_deleted_request_leaves_the_earlier_ones_fix_in_sight() {
+    let scene = Scene::new().await;
+    let merge_request = scene.proposed(Verdict::Unproven).await;
+    scene.house.post(&scene.ann, &format!("/api/incidents/{}/run/", scene.id), json!({})).await.is(202);
+    let second = scene.newest_run().await;
+    scene.house.post(&scene.ann, &format!("/api/runs/{}/cancel/", second.id), json!({})).await.is(202);
+    assert_eq!(scene.incident().await["state"], "fix_proposed", "the draft waits as before");
+    scene.house.delete(&scene.ann, &format!("/api/requests/{}/", second.request)).await.is(204);
+    let one = scene.incident().await;
+    assert_eq!((&one["request_id"], &one["merge_request"]["id"]), (&json!(merge_request.request), &json!(merge_request.id)), "{one}");
+}
