@@ -59,6 +59,17 @@ const nothing = {
   "/api/sandbox/sessions/": [],
 };
 
+const inConflict = {
+  "/api/merge-requests/mr-57/": {
+    ...incidents.provenMergeRequest,
+    behind_by: 2,
+    conflicts: ["cart/total.py"],
+    can_merge: false,
+    cannot_merge_reason:
+      "it conflicts with branch `main` in cart/total.py; rerun it from Prepare, which begins at the newest commit",
+  },
+};
+
 const signedOut = { "/api/auth/me/": problem(403, "Sign in first.", "unauthenticated") };
 const done: RunDetail = { ...story.provenRun, events: doneEvents };
 const refusal =
@@ -281,6 +292,24 @@ export const scenes: Scene[] = [
     name: "merge-request-follow-up",
     path: "/merge-requests/mr-57",
     answers: { "/api/inbox/": followUpInbox },
+  },
+  {
+    name: "merge-request-behind",
+    path: "/merge-requests/mr-57",
+    answers: {
+      "/api/merge-requests/mr-57/": { ...incidents.provenMergeRequest, behind_by: 3 },
+      "/api/inbox/": emptyInbox,
+    },
+  },
+  {
+    name: "merge-request-conflict",
+    path: "/merge-requests/mr-57",
+    answers: { ...inConflict, "/api/inbox/": emptyInbox },
+  },
+  {
+    name: "merge-request-conflict-follow-up",
+    path: "/merge-requests/mr-57",
+    answers: { ...inConflict, "/api/inbox/": followUpInbox },
   },
   { name: "merge-request-diff", path: "/merge-requests/mr-57?tab=diff" },
   { name: "merge-request-mutants", path: "/merge-requests/mr-57", act: click(/^Show 7/) },

@@ -5,10 +5,12 @@
 mod doors {
     mod house;
     mod http;
+    mod source;
     mod upstream;
 
     mod canaries;
     mod closed_output;
+    mod conflict;
     mod events;
     mod evidence;
     mod kill_dash_nine;

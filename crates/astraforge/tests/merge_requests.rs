@@ -430,3 +430,39 @@ async fn a_proven_fix_needs_only_approval_and_a_closed_one_stays_out() {
     let (_, brief) = house.call(&owner, "GET", "/api/merge-requests/?brief=true", None).await;
     assert_eq!((&brief[0]["diff"], &brief[0]["additions"]), (&json!(""), &list["results"][0]["additions"]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_request_says_where_its_target_branch_is() {
+    let house = House::new().await;
+    let owner = house.person("ada", true).await;
+    let link = shop(&house, &owner).await;
+    let (_, mr) = proposed(&house, &owner, &link, Verdict::Proven).await;
+    let path = format!("/api/merge-requests/{}/", mr.id);
+    let (_, seen) = house.call(&owner, "GET", &path, None).await;
+    assert_eq!((&seen["behind_by"], &seen["conflicts"], &seen["can_merge"]), (&json!(0), &json!([]), &json!(true)));
+
+    let push = async |file: &str, text: &str| {
+        let edit = FileEdit { path: file.into(), content: Some(text.to_string().into()), executable: false };
+        let author = Signature { name: "Ada".into(), email: "ada@example.com".into(), at: 1_700_000_100 };
+        let git = &house.engine.git;
+        let tip = git.resolve(mr.repository, "main").await.expect("the tip");
+        let commit = git.commit_files(mr.repository, &tip, &[edit], "By hand", &author).await.expect("a commit");
+        git.set_branch(mr.repository, "main", &commit, Some(Some(&tip))).await.expect("main goes on");
+    };
+    push("other.py", "x = 1\n").await;
+    let (_, seen) = house.call(&owner, "GET", &path, None).await;
+    assert_eq!((&seen["behind_by"], &seen["conflicts"], &seen["can_merge"]), (&json!(1), &json!([]), &json!(true)));
+
+    push("app.py", "def total(items):\n    return sum(items, 0)\n").await;
+    let (_, seen) = house.call(&owner, "GET", &path, None).await;
+    assert_eq!((&seen["behind_by"], &seen["conflicts"], &seen["can_merge"]), (&json!(2), &json!(["app.py"]), &json!(false)));
+    let why = seen["cannot_merge_reason"].as_str().expect("a reason");
+    assert!(why.contains("conflicts with branch `main` in app.py"), "{why}");
+    house.call(&owner, "POST", &format!("{path}approve/"), None).await;
+    let (status, refused) = house.call(&owner, "POST", &format!("{path}merge/"), None).await;
+    assert_eq!((status, &refused["detail"]), (409, &json!(why)), "the merge says the same");
+
+    house.call(&owner, "POST", &format!("{path}close/"), None).await;
+    let (_, seen) = house.call(&owner, "GET", &path, None).await;
+    assert_eq!((&seen["behind_by"], &seen["conflicts"]), (&Value::Null, &json!([])), "nothing is to be merged any more");
+}

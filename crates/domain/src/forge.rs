@@ -1,7 +1,7 @@
 //! The port to where merge requests live.
 
 use crate::Result;
-use crate::git::Commit;
+use crate::git::{Commit, Standing};
 use crate::repository::Repository;
 use async_trait::async_trait;
 
@@ -43,6 +43,8 @@ pub trait Forge: Send + Sync {
     fn check_link(&self, repository: &str, base_url: &str) -> Result<Link>;
     /// Publishes the branch and opens or updates its one merge request. Idempotent.
     async fn propose(&self, repository: &Repository, proposal: &Proposal) -> Result<Proposed>;
+    /// How far the target branch has moved on, and whether it can still take the proposal.
+    async fn standing(&self, repository: &Repository, proposal: &Proposal) -> Result<Standing>;
     /// Merges the source branch's commit, if it is still that commit. Answers the merge commit.
     async fn merge(&self, repository: &Repository, proposal: &Proposal) -> Result<Commit>;
     async fn close(&self, repository: &Repository, proposal: &Proposal) -> Result<()>;

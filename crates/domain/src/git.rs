@@ -59,6 +59,20 @@ pub struct LineChange {
     pub subject: String,
 }
 
+/// Where a branch is, seen from a commit that is to be merged into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Commits that the branch has and the commit does not.
+    pub behind: u64,
+    /// Files in which they would conflict.
+    pub conflicts: Vec<String>,
+}
+
+/// Why a merge is refused, and the way out.
+pub fn conflict_words(branch: &str, files: &[String]) -> String {
+    format!("it conflicts with branch `{branch}` in {}; rerun it from Prepare, which begins at the newest commit", files.join(", "))
+}
+
 #[derive(Clone, Debug)]
 pub struct Signature {
     pub name: String,
@@ -114,6 +128,8 @@ pub trait GitHost: Send + Sync {
     async fn delete_branch(&self, repository: RepositoryId, branch: &str) -> Result<()>;
     /// Whether `ancestor` is the commit itself or part of its history.
     async fn contains(&self, repository: RepositoryId, commit: &Commit, ancestor: &Commit) -> Result<bool>;
+    /// What `merge` would meet now; moves no ref.
+    async fn standing(&self, repository: RepositoryId, branch: &str, commit: &Commit) -> Result<Standing>;
     /// Merges `commit` into the branch with a merge commit, all or nothing. `Conflict` names the files.
     async fn merge(&self, repository: RepositoryId, branch: &str, commit: &Commit, message: &str, author: &Signature) -> Result<Commit>;
     /// Smart HTTP for people: runs the backend for `GET info/refs?service=…`, `POST git-upload-pack`, `POST git-receive-pack`.

@@ -7,6 +7,7 @@ use crate::{Engine, events, repositories, requests, runs, workspaces};
 use domain::account::User;
 use domain::evidence::{RuleResult, RuleState, Verdict};
 use domain::forge::Proposal;
+use domain::git::{Standing, conflict_words};
 use domain::incident::IncidentState;
 use domain::merge_request::{Comment, MergeRequest, MergeRequestStatus, Override};
 use domain::repository::Repository;
@@ -38,6 +39,8 @@ pub struct Whole {
     pub incident_short_id: Option<String>,
     /// The address people open.
     pub reference: String,
+    /// What a merge would meet; asked for one merge request that is open, never for lists.
+    pub standing: Option<Standing>,
 }
 
 impl Whole {
@@ -46,7 +49,11 @@ impl Whole {
         match check_ready(&self.merge_request) {
             Err(error) => Some(error.message),
             Ok(()) if self.repository.is_none() => Some("its repository is no longer linked".into()),
-            Ok(()) => None,
+            Ok(()) => self
+                .standing
+                .as_ref()
+                .filter(|standing| !standing.conflicts.is_empty())
+                .map(|standing| conflict_words(&self.merge_request.target_branch, &standing.conflicts)),
         }
     }
 }
@@ -74,9 +81,29 @@ pub async fn list(engine: &Engine, user: UserId, workspace_uid: Option<&str>) ->
 }
 
 pub async fn get(engine: &Engine, user: UserId, id: MergeRequestId) -> Result<Whole> {
-    let mut tx = engine.store.read().await?;
-    let merge_request = require(&mut tx, user, id, Permission::View).await?;
-    Seen::default().whole(engine, &mut tx, merge_request).await
+    let mut whole = {
+        let mut tx = engine.store.read().await?;
+        let merge_request = require(&mut tx, user, id, Permission::View).await?;
+        Seen::default().whole(engine, &mut tx, merge_request).await?
+    };
+    if let Some(repository) = &whole.repository {
+        whole.standing = standing(engine, repository, &whole.merge_request).await;
+    }
+    Ok(whole)
+}
+
+/// What merging would meet now; `None` when it is merged or closed, and where the forge can't say.
+async fn standing(engine: &Engine, repository: &Repository, mr: &MergeRequest) -> Option<Standing> {
+    check_open(mr).ok()?;
+    let asked = async { engine.forge(&repository.provider)?.standing(repository, &proposal(mr)).await };
+    asked.await.inspect_err(|error| tracing::warn!(merge_request = %mr.id, %error, "its target branch can't be compared")).ok()
+}
+
+/// Whether the request has a merge request that its target branch can't take any more.
+pub(crate) async fn is_in_conflict(engine: &Engine, repository: &Repository, request: RequestId) -> Result<bool> {
+    let mr = store::merge_requests::by_request(&mut engine.store.read().await?, request).await?;
+    let Some(mr) = mr else { return Ok(false) };
+    Ok(standing(engine, repository, &mr).await.is_some_and(|standing| !standing.conflicts.is_empty()))
 }
 
 /// The merge request of a request, for clients that know only the latter.
@@ -419,6 +446,7 @@ impl Seen {
             workspace_uid: self.uids[&mr.workspace].clone(),
             incident_short_id,
             reference,
+            standing: None,
             merge_request: mr,
         })
     }

@@ -5,7 +5,7 @@ mod house;
 use bytes::Bytes;
 use domain::diff::BlobKind;
 use domain::forge::Proposal;
-use domain::git::{Commit, FileEdit, GitHttp, Import, Signature};
+use domain::git::{Commit, FileEdit, GitHttp, Import, Signature, Standing};
 use domain::repository::Repository;
 use domain::sandbox::{Command, Workspace};
 use domain::{Kind, RepositoryId};
@@ -218,12 +218,17 @@ async fn merges_all_or_nothing_and_once() {
         house.git.commit_files(id, &base, &[edit("run.sh", "#!/bin/sh\necho clash\n")], "clash", &author()).await.expect("a commit");
     house.git.set_branch(id, "trunk", &other, Some(Some(&base))).await.expect("trunk goes on");
 
+    let standing = house.git.standing(id, "trunk", &fix).await.expect("an answer");
+    assert_eq!(standing, Standing { behind: 1, conflicts: Vec::new() });
     let merged = house.git.merge(id, "trunk", &fix, "Merge fix", &author()).await.expect("a merge");
     assert_eq!(git(&house.repository(id), &["log", "-1", "--format=%P", "trunk"]), format!("{other} {fix}\n"));
     assert_eq!(house.git.merge(id, "trunk", &fix, "Merge fix", &author()).await.expect("again"), merged);
     let refused = house.git.merge(id, "trunk", &clash, "Merge clash", &author()).await.expect_err("a conflict");
     assert_eq!((refused.kind, refused.code), (Kind::Conflict, "merge_conflict"));
     assert!(refused.message.contains("run.sh"), "{}", refused.message);
+    let standing = house.git.standing(id, "trunk", &clash).await.expect("an answer");
+    assert_eq!(standing, Standing { behind: 3, conflicts: vec!["run.sh".into()] });
+    assert_eq!(house.git.standing(id, "gone", &clash).await.expect_err("no branch").kind, Kind::NotFound);
     assert_eq!(house.git.resolve(id, "trunk").await.expect("the tip"), merged);
 }
 

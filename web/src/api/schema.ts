@@ -1596,9 +1596,17 @@ export interface components {
             /** @description The release that it was seen in; null when the alert named none. */
             recurred_in?: string | null;
             override?: components["schemas"]["MergeRequestOverride"] | null;
-            /** @description Whether it can be merged once it is approved. */
+            /** @description Whether it can be merged once it is approved. A list does not look for conflicts. */
             can_merge: boolean;
             cannot_merge_reason?: string | null;
+            /**
+             * Format: int64
+             * @description How many commits the target branch has that the patch does not stand on; null in a list, once it is merged or
+             *     closed, and where the forge can't say.
+             */
+            behind_by?: number | null;
+            /** @description Files in which it conflicts with the target branch, at most 20; empty in a list. */
+            conflicts: string[];
             /** @description Paths of files that somebody marked as read. */
             reviewed: string[];
             comments: components["schemas"]["MergeRequestComment"][];

@@ -105,7 +105,8 @@ export const CAME_BACK: Said = { state: "broken", word: "Merged, but it came bac
 export function mergeRequestSaid(mr: MergeRequest): Said {
   if (mr.status === "MERGED") return mr.recurred_at ? CAME_BACK : { state: "done", word: "Merged" };
   if (mr.status === "CLOSED") return { state: "unverified", word: "Closed" };
-  return mr.verdict === "proven"
-    ? { state: "proven", word: "Proven, ready to merge" }
-    : verdictSaid(mr.verdict);
+  if (mr.verdict !== "proven") return verdictSaid(mr.verdict);
+  if (mr.conflicts.length > 0)
+    return { state: "needs_you", word: `Proven, but in conflict with ${mr.target_branch}` };
+  return { state: "proven", word: "Proven, ready to merge" };
 }

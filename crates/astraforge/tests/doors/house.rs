@@ -459,15 +459,20 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 fn plant_example(target: &Path) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/checkout-service");
     copy_example(&source, target);
-    for args in [&["init", "-q", "-b", "main"][..], &["add", "-A"], &["commit", "-q", "-m", "The shop"]] {
-        let status = Command::new("git")
-            .args(["-c", "user.name=door", "-c", "user.email=door@example.com", "-C"])
-            .arg(target)
-            .args(args)
-            .status()
-            .expect("git runs");
-        assert!(status.success(), "git {args:?}");
-    }
+    git(target, &["init", "-q", "-b", "main"]);
+    commit(target, "The shop");
+}
+
+/// As a developer does it.
+pub fn commit(folder: &Path, message: &str) {
+    git(folder, &["add", "-A"]);
+    git(folder, &["commit", "-q", "-m", message]);
+}
+
+pub fn git(folder: &Path, args: &[&str]) {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=door", "-c", "user.email=door@example.com", "-C"]).arg(folder).args(args).env("no_proxy", "*");
+    assert!(command.status().expect("git runs").success(), "git {args:?}");
 }
 
 fn copy_example(source: &Path, target: &Path) {

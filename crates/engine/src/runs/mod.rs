@@ -108,7 +108,7 @@ fn record(request: &Request, from: Option<(&Run, Step)>) -> RunRecord {
         usage: Usage::default(),
     };
     let mut record = RunRecord { branch: request.branch(), ..RunRecord::default() };
-    if let Some((old, step)) = from {
+    if let Some((old, step)) = from.filter(|(_, step)| *step > Step::Prepare) {
         record = old.record.clone();
         record.usage = Usage::default();
         record.is_follow_up = false;

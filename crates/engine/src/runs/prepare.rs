@@ -6,7 +6,7 @@ use super::agent;
 use super::drive::Work;
 use crate::evidence::incident::same_file;
 use crate::layers::{Built, Layer, Watcher, Workshop};
-use crate::releases;
+use crate::{merge_requests, releases};
 use async_trait::async_trait;
 use domain::git::{Commit, LineChange};
 use domain::harness::{FileClass, TestHarness};
@@ -102,7 +102,8 @@ async fn suspect(work: &Work, base: &Commit) -> Result<Option<LineChange>> {
     }
 }
 
-/// The release's commit if the alert names one that we have, else the newest of the default branch.
+/// The release's commit if the alert names one that we have, else the newest of the default branch; also that where a
+/// fix of the release was proposed and can't be merged any more.
 async fn base_commit(work: &Work) -> Result<Commit> {
     if let Some(commit) = &work.run.record.base_commit {
         return Ok(commit.clone());
@@ -110,6 +111,7 @@ async fn base_commit(work: &Work) -> Result<Commit> {
     let git = &work.engine.git;
     if let Some(alert) = work.alert()
         && let Some(commit) = releases::commit(git.as_ref(), work.repository.id, &alert.release).await?
+        && !merge_requests::is_in_conflict(&work.engine, &work.repository, work.run.request).await?
     {
         return Ok(commit);
     }

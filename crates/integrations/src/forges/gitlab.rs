@@ -3,7 +3,7 @@
 use super::{Entry, Means, check_full_name, check_web_address};
 use async_trait::async_trait;
 use domain::forge::{Forge, Link, Proposal, Proposed};
-use domain::git::Commit;
+use domain::git::{Commit, Standing};
 use domain::repository::Repository;
 use domain::{Error, Result};
 use std::sync::Arc;
@@ -43,6 +43,9 @@ impl Forge for GitLab {
     }
 
     async fn propose(&self, _repository: &Repository, _proposal: &Proposal) -> Result<Proposed> {
+        Err(Error::conflict(UNAVAILABLE).code("forge_unavailable"))
+    }
+    async fn standing(&self, _repository: &Repository, _proposal: &Proposal) -> Result<Standing> {
         Err(Error::conflict(UNAVAILABLE).code("forge_unavailable"))
     }
     async fn merge(&self, _repository: &Repository, _proposal: &Proposal) -> Result<Commit> {

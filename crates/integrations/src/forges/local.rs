@@ -3,7 +3,7 @@
 use super::{Entry, Means};
 use async_trait::async_trait;
 use domain::forge::{Forge, Link, Proposal, Proposed};
-use domain::git::{Commit, Signature};
+use domain::git::{Commit, Signature, Standing};
 use domain::repository::{Repository, check_local_name};
 use domain::{Error, Kind, Result};
 use std::sync::Arc;
@@ -51,6 +51,10 @@ impl Forge for Local {
             tip => self.0.git.set_branch(repository.id, &proposal.source_branch, &proposal.commit, Some(tip.as_ref())).await?,
         }
         Ok(Proposed { reference: format!("local://{}!{}", repository.repository, proposal.source_branch) })
+    }
+
+    async fn standing(&self, repository: &Repository, proposal: &Proposal) -> Result<Standing> {
+        self.0.git.standing(repository.id, &proposal.target_branch, &proposal.commit).await
     }
 
     async fn merge(&self, repository: &Repository, proposal: &Proposal) -> Result<Commit> {

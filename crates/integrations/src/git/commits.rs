@@ -5,13 +5,15 @@ use super::call::{Call, Output};
 use super::content::unknown_commit;
 use super::names::{check_branch, check_path, person, shown};
 use bytes::{BufMut, Bytes, BytesMut};
-use domain::git::{Commit, FileEdit, Signature};
+use domain::git::{Commit, FileEdit, Signature, Standing, conflict_words};
 use domain::limits::UPLOAD_BYTES_MAX;
 use domain::{Error, RepositoryId, Result};
 
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// How often a merge starts over because the branch moved meanwhile.
 const MERGE_TRIES_MAX: usize = 3;
+/// Files in conflict that are named.
+const CONFLICTS_MAX: usize = 20;
 
 const UNKNOWN_BASE: i32 = 40;
 const NOT_APPLICABLE: i32 = 41;
@@ -98,6 +100,27 @@ pub async fn delete_branch(git: &Git, repository: RepositoryId, branch: &str) ->
     git.run(repository, Call::git(["update-ref", "-d", &format!("refs/heads/{branch}")])).await?.checked("delete a branch").map(drop)
 }
 
+pub async fn standing(git: &Git, repository: RepositoryId, branch: &str, commit: &Commit) -> Result<Standing> {
+    const SCRIPT: &str = r#"
+        tip=$(git rev-parse --verify --quiet "refs/heads/$1^{commit}") || exit 42
+        git cat-file -e "$2^{commit}" || exit 40
+        behind=$(git rev-list --count "$2..$tip")
+        echo "$behind"
+        [ "$behind" = 0 ] || git merge-tree --write-tree --name-only --no-messages "$tip" "$2" || { code=$?; [ "$code" = 1 ] && exit 43; exit "$code"; }
+    "#;
+    check_branch(branch)?;
+    let output = git.run(repository, Call::script(SCRIPT, [branch, commit.as_str()])).await?;
+    let conflicts = match output.code {
+        UNKNOWN_BASE => return Err(unknown_commit(commit)),
+        NO_BRANCH => return Err(no_branch(branch)),
+        CONFLICTS => files_in_conflict(&output.stdout, 2),
+        _ => Vec::new(),
+    };
+    let text = if conflicts.is_empty() { output.checked("compare the branches")? } else { output.stdout };
+    let behind = String::from_utf8_lossy(&text).lines().next().and_then(|count| count.parse().ok());
+    Ok(Standing { behind: behind.ok_or_else(|| Error::internal("git answered no count"))?, conflicts })
+}
+
 pub async fn merge(
     git: &Git,
     repository: RepositoryId,
@@ -128,7 +151,7 @@ pub async fn merge(
         match output.code {
             MOVED => continue,
             UNKNOWN_BASE => return Err(unknown_commit(commit)),
-            NO_BRANCH => return Err(Error::not_found(format!("the repository has no branch `{}` to merge into", shown(branch)))),
+            NO_BRANCH => return Err(no_branch(branch)),
             CONFLICTS => return Err(conflict_of(branch, &output)),
             _ => return made(output),
         }
@@ -136,15 +159,19 @@ pub async fn merge(
     Err(Error::conflict(format!("branch `{}` keeps moving; merge again", shown(branch))).code("branch_moved"))
 }
 
+fn no_branch(branch: &str) -> Error {
+    Error::not_found(format!("the repository has no branch `{}` to merge into", shown(branch)))
+}
+
+/// `git merge-tree` names them after the tree.
+fn files_in_conflict(stdout: &[u8], lines_before: usize) -> Vec<String> {
+    let text = String::from_utf8_lossy(stdout);
+    text.lines().skip(lines_before).filter(|line| !line.is_empty()).take(CONFLICTS_MAX).map(str::to_string).collect()
+}
+
 fn conflict_of(branch: &str, output: &Output) -> Error {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let files: Vec<&str> = text.lines().skip(1).filter(|line| !line.is_empty()).take(20).collect();
-    Error::conflict(format!(
-        "it conflicts with branch `{}` in {}; rerun it from Prepare, which begins at the newest commit",
-        shown(branch),
-        files.join(", ")
-    ))
-    .code("merge_conflict")
+    let files = files_in_conflict(&output.stdout, 1);
+    Error::conflict(conflict_words(&shown(branch), &files)).code("merge_conflict")
 }
 
 fn made(output: Output) -> Result<Commit> {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use call::{Call, Output, Place};
 use domain::diff::FileChange;
-use domain::git::{Commit, FileEdit, GitHost, GitHttp, GitHttpAnswer, Import, LineChange, Signature};
+use domain::git::{Commit, FileEdit, GitHost, GitHttp, GitHttpAnswer, Import, LineChange, Signature, Standing};
 use domain::sandbox::Provisioner;
 use domain::{Clock, RepositoryId, Result, Timestamp};
 use sandboxed::Sandboxed;
@@ -117,6 +117,9 @@ impl GitHost for Git {
     }
     async fn contains(&self, repository: RepositoryId, commit: &Commit, ancestor: &Commit) -> Result<bool> {
         content::contains(self, repository, commit, ancestor).await
+    }
+    async fn standing(&self, repository: RepositoryId, branch: &str, commit: &Commit) -> Result<Standing> {
+        commits::standing(self, repository, branch, commit).await
     }
     async fn merge(&self, repository: RepositoryId, branch: &str, commit: &Commit, message: &str, author: &Signature) -> Result<Commit> {
         commits::merge(self, repository, branch, commit, message, author).await

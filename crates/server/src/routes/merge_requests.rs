@@ -97,9 +97,14 @@ pub struct MergeRequestView {
     pub recurred_in: Option<String>,
     #[serde(rename = "override")]
     pub overridden: Option<OverrideView>,
-    /// Whether it can be merged once it is approved.
+    /// Whether it can be merged once it is approved. A list does not look for conflicts.
     pub can_merge: bool,
     pub cannot_merge_reason: Option<String>,
+    /// How many commits the target branch has that the patch does not stand on; null in a list, once it is merged or
+    /// closed, and where the forge can't say.
+    pub behind_by: Option<u64>,
+    /// Files in which it conflicts with the target branch, at most 20; empty in a list.
+    pub conflicts: Vec<String>,
     /// Paths of files that somebody marked as read.
     pub reviewed: Vec<String>,
     pub comments: Vec<CommentView>,
@@ -133,7 +138,7 @@ pub struct CommentView {
 
 fn view(state: &AppState, whole: Whole) -> MergeRequestView {
     let obstacle = whole.obstacle();
-    let Whole { merge_request, request_title, run, repository, workspace_uid, incident_short_id, reference } = whole;
+    let Whole { merge_request, request_title, run, repository, workspace_uid, incident_short_id, reference, standing } = whole;
     let MergeRequest {
         id,
         workspace: _,
@@ -219,6 +224,8 @@ fn view(state: &AppState, whole: Whole) -> MergeRequestView {
         overridden,
         can_merge: obstacle.is_none(),
         cannot_merge_reason: obstacle,
+        behind_by: standing.as_ref().map(|s| s.behind),
+        conflicts: standing.map(|s| s.conflicts).unwrap_or_default(),
         reviewed,
         comments: comments.into_iter().map(CommentView::from).collect(),
         created_at: Stamp(created_at),

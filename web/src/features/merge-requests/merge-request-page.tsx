@@ -303,7 +303,7 @@ function TopActions({ mr, acts }: Props) {
       <span className={css.effect}>
         <Effect mr={mr} />
       </span>
-      <MergeButton mr={mr} acts={acts} />
+      <MainAct mr={mr} acts={acts} />
       <MoreMenu mr={mr} acts={acts} onOverride={() => setOverriding(true)} />
       <Suspense fallback={null}>
         {overriding && <OverrideModal acts={acts} onClose={() => setOverriding(false)} />}
@@ -312,7 +312,28 @@ function TopActions({ mr, acts }: Props) {
   );
 }
 
-function MergeButton({ mr, acts, fullWidth = false }: Props & { fullWidth?: boolean }) {
+function MainAct({ mr, acts, fullWidth = false }: Props & { fullWidth?: boolean }) {
+  const followUp = useFollowUp(mr);
+  if (mr.conflicts.length > 0 && followUp) {
+    return (
+      <Button component={Link} to="/runs/$id" params={{ id: followUp.id } as never} fullWidth={fullWidth}>
+        Open run {followUp.number}
+      </Button>
+    );
+  }
+  if (mr.conflicts.length > 0) {
+    return (
+      <Button
+        variant="filled"
+        loading={acts.rerun.isPending}
+        onClick={() => acts.rerun.mutate(mr.run_id)}
+        leftSection={<Glyph name="rerun" />}
+        fullWidth={fullWidth}
+      >
+        Rerun from Prepare
+      </Button>
+    );
+  }
   return (
     <Button
       variant={mr.can_merge ? "filled" : "default"}
@@ -330,11 +351,14 @@ function MergeButton({ mr, acts, fullWidth = false }: Props & { fullWidth?: bool
 /** What the button will do, or why it can't. */
 function Effect({ mr, files }: { mr: MergeRequest; files?: boolean }): ReactNode {
   const followUp = useFollowUp(mr);
-  if (!mr.can_merge) return mr.cannot_merge_reason ?? "it cannot be merged as it is";
+  if (mr.conflicts.length > 0 && followUp)
+    return `it conflicts with ${mr.target_branch}; run ${followUp.number} is at work on it`;
+  if (!mr.can_merge) return <Inline text={mr.cannot_merge_reason ?? "it cannot be merged as it is"} />;
   const left = mr.files_changed - mr.reviewed.length;
   return (
     <>
       merges 1 commit into <code>{mr.target_branch}</code>
+      {mr.behind_by ? `, which has ${plural(mr.behind_by, "commit")} that the proof has not seen` : ""}
       {followUp && ` and cancels run ${followUp.number}`}
       {files && left > 0 ? `, ${left} of ${plural(mr.files_changed, "file")} not reviewed` : ""}
     </>
@@ -344,7 +368,7 @@ function Effect({ mr, files }: { mr: MergeRequest; files?: boolean }): ReactNode
 function PhoneFoot({ mr, acts }: Props) {
   return (
     <div className={css.phoneFoot}>
-      <MergeButton mr={mr} acts={acts} fullWidth />
+      <MainAct mr={mr} acts={acts} fullWidth />
       <p className={css.meta}>
         <Effect mr={mr} files />
       </p>

@@ -67,9 +67,18 @@ export function useMergeRequest(id: string) {
     onSettled: refresh,
     onSuccess: ({ run_id }) => navigate({ to: "/runs/$id", params: { id: run_id } }),
   });
-  const error =
-    approveAndMerge.error ?? close.error ?? override.error ?? review.error ?? comment.error ?? send.error;
-  return { query, approveAndMerge, close, override, review, comment, send, error };
+  /** Begins at the target branch's newest commit and proposes here again. */
+  const rerun = useMutation({
+    mutationFn: (run: string) =>
+      ask(
+        api.POST("/api/runs/{id}/retry/", { params: { path: { id: run } }, body: { from_step: "prepare" } }),
+      ),
+    onSettled: refresh,
+    onSuccess: ({ run_id }) => navigate({ to: "/runs/$id", params: { id: run_id } }),
+  });
+  const acts = { approveAndMerge, close, override, review, comment, send, rerun };
+  const error = Object.values(acts).find((act) => act.error)?.error ?? null;
+  return { query, ...acts, error };
 }
 
 /** The run that works on it further, from what the shell has read for its count: this asks for nothing itself. */
