@@ -220,6 +220,7 @@ mod tests {
             chain: Vec::new(),
             seen,
             steps,
+            body: String::new(),
             log: String::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{PatchFile, Saying, broken, holds, list, short};
 use domain::evidence::{Outcome, Rule, RuleResult};
-use domain::harness::{Declared, Finding, VariantReport};
+use domain::harness::{Declared, Finding, TestResult, VariantReport};
 use std::collections::{BTreeMap, BTreeSet};
 
 const RULE: Rule = Rule::NothingUpItsSleeve;
@@ -46,10 +46,26 @@ pub fn lost(base: &VariantReport, patched: &VariantReport) -> Option<RuleResult>
     None
 }
 
+/// Tests whose lines the patch left alone, but whose name means other code now.
+pub fn replaced(before: &[Declared], after: &[Declared], base: &VariantReport, patched: &VariantReport) -> Option<RuleResult> {
+    let is_same = |id: &str| before.iter().any(|old| old.id == id && after.iter().any(|new| new.id == id && new.digest == old.digest));
+    let now: BTreeMap<&str, &str> = patched.tests.iter().map(|t| (t.id.as_str(), t.body.as_str())).collect();
+    let other = |t: &&TestResult| !t.body.is_empty() && now.get(t.id.as_str()).is_some_and(|body| *body != t.body);
+    let gone: Vec<String> = base.tests.iter().filter(other).filter(|t| is_same(&t.declared)).map(|t| short(&t.id)).collect();
+    (!gone.is_empty()).then(|| {
+        broken(RULE, "test_removed", format!("the patch puts something else in the place of {}", list(&gone, 3)))
+            .mend(format!("Let {} be what it is on the base commit.", list(&gone, 3)))
+    })
+}
+
 /// A changed test that checks less than it did.
 pub fn weakened(before: &[Declared], after: &[Declared]) -> Option<RuleResult> {
     for old in before {
-        let Some(new) = after.iter().find(|n| n.id == old.id && n.digest != old.digest) else { continue };
+        let named: Vec<&Declared> = after.iter().filter(|n| n.id == old.id).collect();
+        if named.iter().any(|n| n.digest == old.digest) {
+            continue;
+        }
+        let Some(new) = named.first() else { continue };
         let mut left = new.checks.clone();
         let missing = old.checks.iter().find(|check| match left.iter().position(|c| c == *check) {
             Some(at) => {

@@ -20,7 +20,8 @@ pub fn declared(harness: &dyn TestHarness, files: &[PatchFile]) -> Vec<Counting>
     for file in files {
         let before = file.old.as_deref().map(|t| of(harness, file, t)).unwrap_or_default();
         for new in file.new.as_deref().map(|t| of(harness, file, t)).unwrap_or_default() {
-            let old = before.iter().find(|o| o.id == new.id);
+            // A name may be given twice.
+            let old = before.iter().filter(|o| o.id == new.id).max_by_key(|o| (o.digest == new.digest, o.rows_digest == new.rows_digest));
             let same_body = old.is_some_and(|o| o.digest == new.digest);
             let same_rows = old.is_some_and(|o| o.rows_digest == new.rows_digest);
             if !(same_body && same_rows) && !new.skipped {
@@ -83,6 +84,7 @@ pub fn ids(declared: &[Counting], base: &VariantReport, own: &VariantReport, tre
             ids.push(test.id.clone());
         }
     }
-    ids.dedup();
+    let mut known = BTreeSet::new();
+    ids.retain(|id| known.insert(id.clone()));
     ids
 }

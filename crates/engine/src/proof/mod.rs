@@ -460,7 +460,9 @@ impl Judge<'_> {
             }
         }
         let (before, after) = counting::declared_on_both(self.harness.as_ref(), &self.files);
-        Ok(kept::lost(base, own).or_else(|| kept::weakened(&before, &after)).unwrap_or_else(kept::clean))
+        let found =
+            kept::lost(base, own).or_else(|| kept::replaced(&before, &after, base, own)).or_else(|| kept::weakened(&before, &after));
+        Ok(found.unwrap_or_else(kept::clean))
     }
 
     async fn passes_with_own_harness(&self, ground: &Ground<'_>, red: &[String]) -> Result<bool> {

@@ -232,6 +232,7 @@ fn case(tag: &BytesStart<'_>) -> TestResult {
         chain: Vec::new(),
         seen: Vec::new(),
         steps: Vec::new(),
+        body: String::new(),
         log: String::new(),
     }
 }

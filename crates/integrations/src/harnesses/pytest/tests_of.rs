@@ -24,12 +24,18 @@ fn walk(source: &Source<'_>, block: Node<'_>, prefix: &str, in_class: bool, foun
         };
         match definition.kind() {
             "function_definition" if name.starts_with("test") => {
-                found.push(test(source, definition, &decorators, format!("{prefix}::{name}")));
+                let id = format!("{prefix}::{name}");
+                // Of two functions of one name only the last ever runs.
+                found.iter_mut().filter(|earlier| earlier.id == id).for_each(|earlier| earlier.skipped = true);
+                found.push(test(source, definition, &decorators, id));
             }
             "class_definition" if name.starts_with("Test") || definition.child_by_field_name("superclasses").is_some() => {
                 if let Some(body) = definition.child_by_field_name("body") {
+                    let prefix = format!("{prefix}::{name}");
+                    let inside = format!("{prefix}::");
+                    found.iter_mut().filter(|earlier| earlier.id.starts_with(&inside)).for_each(|earlier| earlier.skipped = true);
                     let begin = found.len();
-                    walk(source, body, &format!("{prefix}::{name}"), true, found);
+                    walk(source, body, &prefix, true, found);
                     if decorators.iter().any(|d| is_skip(source.of(*d))) {
                         found[begin..].iter_mut().for_each(|t| t.skipped = true);
                     }
@@ -129,6 +135,9 @@ mod tests {
         let ids: Vec<_> = found.iter().map(|d| (d.id.as_str(), d.skipped)).collect();
         assert_eq!(ids, [("t/test_x.py::test_a", false), ("t/test_x.py::TestB::test_c", false), ("t/test_x.py::Old::test_d", true)]);
         assert_eq!(found[0].checks, ["assert =="]);
+        let twice = declared("t/test_x.py", &format!("{text}\ndef test_a():\n    pass\n\nclass TestB:\n    def test_e(self): pass\n"));
+        let runs: Vec<_> = twice.iter().filter(|d| !d.skipped).map(|d| (d.id.as_str(), d.line)).collect();
+        assert_eq!(runs, [("t/test_x.py::test_a", 18), ("t/test_x.py::TestB::test_e", 22)]);
         let more = declared("t/test_x.py", &text.replace("[1, 2]", "[1, 2, 3]"));
         assert_eq!(more[0].digest, found[0].digest);
         assert_ne!(more[0].rows_digest, found[0].rows_digest);

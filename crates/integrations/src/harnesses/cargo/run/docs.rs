@@ -66,6 +66,7 @@ impl Yard<'_> {
                 chain: if *outcome == Outcome::Failed { failure(&said, &file, name.line) } else { Vec::new() },
                 seen: Vec::new(),
                 steps: Vec::new(),
+                body: String::new(),
                 log: output::cut(&said, LOG_MAX),
                 file: file.clone(),
             });

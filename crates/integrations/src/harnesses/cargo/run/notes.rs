@@ -61,6 +61,7 @@ impl Yard<'_> {
                 chain,
                 seen,
                 steps,
+                body: String::new(),
                 log: output::cut(&said, LOG_MAX),
             });
         }
@@ -181,6 +182,7 @@ pub(super) fn crashed(test: &Chosen, output: &ExecOutput) -> TestResult {
         chain: vec![Link { kind: kind.to_string(), message, is_check: overflowed, frames: vec![in_test(test)], ..Link::default() }],
         seen: Vec::new(),
         steps: Vec::new(),
+        body: String::new(),
         log: output::cut(&text, LOG_MAX),
     }
 }
