@@ -192,6 +192,9 @@ pub struct TestResult {
     /// (`tests/a.py:7 rate, 'GBP', 2`); only of watched runs, where the harness can tell.
     #[serde(default)]
     pub steps: Vec<String>,
+    /// A digest of the code that stood behind its name, where the harness can tell.
+    #[serde(default)]
+    pub body: String,
     #[serde(default)]
     pub log: String,
 }
@@ -457,6 +460,6 @@ pub trait TestHarness: Send + Sync {
     fn dependencies(&self, _path: &str, _text: &str) -> BTreeSet<String> {
         BTreeSet::new()
     }
-    /// Whether added code reads a clock or a random source.
+    /// Whether added code reads a clock or a random source, or what differs from process to process.
     fn reads_dice(&self, old: Option<&str>, new: &str) -> bool;
 }

@@ -49,7 +49,8 @@ pub struct Incident {
 pub struct Case {
     pub name: String,
     pub project: String,
-    /// `proven`, or the code that some rule must carry, or `unproven` for any.
+    /// `proven`, or the code that some rule must carry, or `unproven` for any. Where a case throws dice, choose its odds
+    /// so that not one run in ten thousand is judged otherwise.
     pub expect: String,
     /// A gap that is known: it is still judged wrongly, counted as such, and must lose this mark when it is closed.
     #[serde(default)]

@@ -99,6 +99,9 @@ const WINDOWS: &[&str] = &["sys", "os", "builtins", "gc", "inspect", "importlib"
 
 const DICE: &[&str] = &["random", "secrets", "uuid", "time", "datetime", "os.urandom", "numpy.random"];
 
+/// Their values, or the order of what they return, differ from process to process.
+const SEEDED: &[&str] = &["hash", "id", "set", "frozenset"];
+
 pub fn findings(path: &str, old: Option<&str>, new: &str) -> Vec<Finding> {
     if !path.ends_with(".py") {
         return Vec::new();
@@ -127,7 +130,19 @@ pub fn reads_dice(old: Option<&str>, new: &str) -> bool {
         .nodes()
         .into_iter()
         .filter(|n| added.contains(&line(*n)))
-        .any(|n| canonical(&source, n, &aliases).is_some_and(|name| DICE.iter().any(|d| has_prefix(&name, d))))
+        .any(|n| canonical(&source, n, &aliases).is_some_and(|name| DICE.iter().any(|d| has_prefix(&name, d))) || is_seeded(&source, n))
+}
+
+/// What Python's hash seed decides: a set's order, unless the set is only asked what is in it, and a hash.
+fn is_seeded(source: &Source<'_>, node: Node<'_>) -> bool {
+    let value = match node.kind() {
+        "set" | "set_comprehension" => Some(node),
+        "identifier" if SEEDED.contains(&source.of(node)) => {
+            node.parent().filter(|call| call.kind() == "call" && call.child_by_field_name("function") == Some(node))
+        }
+        _ => None,
+    };
+    value.and_then(|v| v.parent()).is_some_and(|around| around.kind() != "comparison_operator")
 }
 
 struct Sign {
@@ -416,6 +431,16 @@ mod tests {
         assert!(found("", "import xml.etree.ElementTree as ET\n\ndef f(p):\n    return ET.parse(p).getroot()\n").is_empty());
         assert!(found("", "def f(exit):\n    \"\"\"Run by pytest; see sys.modules.\"\"\"\n    # os._exit\n    return 1\n").is_empty());
         assert!(found("", "import re\n\ndef f(quit=0):\n    return re.compile('a').match(x).end()\n").is_empty());
+    }
+
+    #[test]
+    fn what_differs_from_process_to_process_is_dice() {
+        for line in ["list({a, b})[0]", "set(a).pop()", "[hash(a), id(b)]", "next(iter({x for x in a}))", "random.random()"] {
+            assert!(reads_dice(Some(""), &format!("def f(a, b):\n    return {line}\n")), "{line}");
+        }
+        for line in ["a in {1, 2}", "a not in set(b)", "a.id", "{1: a}", "sorted(a)"] {
+            assert!(!reads_dice(Some(""), &format!("def f(a, b):\n    return {line}\n")), "{line}");
+        }
     }
 
     #[test]
