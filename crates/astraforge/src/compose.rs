@@ -64,13 +64,15 @@ pub async fn compose(config: ServeConfig, public_url: String) -> Result<Running>
     let doors: Arc<dyn Doors> = Arc::new(server::doors::ServerDoors::new(engine.clone()));
     late.set(doors.clone());
     let _ = engine.doors.set(doors);
-    if config.base.database_url.starts_with("sqlite") {
-        // The lock says that no other process works on this database: whatever ran before is ours to go on with.
+    // The lock says that no other process works in this data dir, and so on a database in it: whatever ran before is
+    // ours to go on with. On a shared one the work of others goes on, and that of the dead is taken up when its lease ends.
+    let owns_database = config.base.database_url.starts_with("sqlite");
+    if owns_database {
         let mut tx = engine.store.write().await?;
         store::queue::abandon_all(&mut tx, engine.now()).await?;
         tx.commit().await?;
-        engine::sandboxes::recover(&engine).await?;
     }
+    engine::sandboxes::recover(&engine, owns_database).await?;
     let state = AppState::new(engine.clone(), server_config(&config.base)?).with_example(Arc::new(crate::demo::WebExample(engine.clone())));
     Ok(Running { engine, state, _lock: lock })
 }

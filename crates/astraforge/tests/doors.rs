@@ -15,6 +15,7 @@ mod doors {
     mod evidence;
     mod kill_dash_nine;
     mod life;
+    mod postgres;
     mod toolkit;
     mod watch;
     mod wrong_input;

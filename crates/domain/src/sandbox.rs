@@ -42,6 +42,8 @@ pub trait Provisioner: Send + Sync {
     async fn reconcile(&self) -> Result<usize>;
     /// Ends every sandbox that lives: what a stopping server owes its host.
     async fn end_all(&self);
+    /// Whether the files of such a session are here, so that it lived in this data directory.
+    fn keeps(&self, id: SandboxId) -> bool;
     /// Workspace directories of sessions that should be gone for good.
     async fn forget(&self, id: SandboxId) -> Result<()>;
 }

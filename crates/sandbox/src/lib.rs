@@ -16,6 +16,11 @@ pub mod unsafe_process;
 
 pub use doctor::doctor;
 
+/// Where a session's files outlive its place.
+fn kept(data_dir: &std::path::Path, id: domain::SandboxId) -> std::path::PathBuf {
+    data_dir.join("workspaces").join(id.to_string())
+}
+
 /// What the binary's `main` calls before anything else: becomes the builder of a sandbox if this process was started as one.
 pub fn init_if_asked() {
     if std::env::args_os().nth(1).is_some_and(|word| word == local::init::WORD) {

@@ -82,7 +82,7 @@ impl UnsafeProcess {
         };
         let workspace = match &spec.workspace {
             Workspace::Scratch => make(folder.join("workspace"))?,
-            Workspace::Kept => make(self.data_dir.join("workspaces").join(spec.id.to_string()))?,
+            Workspace::Kept => make(crate::kept(&self.data_dir, spec.id))?,
             Workspace::CopyOnWrite(source) => copy(source, "workspace".into())?,
             Workspace::Shared(source) => source.clone(),
         };
@@ -172,8 +172,11 @@ impl Provisioner for UnsafeProcess {
         }
     }
 
+    fn keeps(&self, id: SandboxId) -> bool {
+        crate::kept(&self.data_dir, id).exists()
+    }
     async fn forget(&self, id: SandboxId) -> Result<()> {
-        let folder = self.data_dir.join("workspaces").join(id.to_string());
+        let folder = crate::kept(&self.data_dir, id);
         remove_tree(&folder).map_err(|e| Error::unavailable(format!("the workspace of session `{id}`: {e}")))
     }
 }

@@ -381,8 +381,14 @@ fn decode(own: &str, note: &str) -> Option<Wake> {
     }
 }
 
+/// The code of an error that only somebody else's hand in the database can cause.
+pub(crate) const UNREADABLE: &str = "unreadable";
+
 /// What the database says, in our kinds. Nouns replace the message of a conflict by a better one.
 pub(crate) fn fault(error: sqlx::Error) -> Error {
+    if let sqlx::Error::ColumnDecode { .. } = &error {
+        return Error::internal("the database holds a value of another type than it was given").code(UNREADABLE).because(error);
+    }
     let (kind, message) = match &error {
         sqlx::Error::PoolTimedOut => (domain::Kind::Unavailable, "the database is busy; try again in a moment"),
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => (domain::Kind::Unavailable, "the database is being closed"),

@@ -2,6 +2,7 @@
 //!
 //! Streams, replays, audits and evidence read this table. Delivery is not here: a commit only says "look again".
 
+use crate::db::UNREADABLE;
 use crate::value::{At, insert};
 use crate::{Tx, args};
 use domain::event::{Event, GENESIS, chain};
@@ -65,7 +66,10 @@ pub async fn verify(tx: &mut Tx, topic: &str) -> Result<i64> {
     }
     loop {
         let sql = format!("select {COLUMNS} from events where topic = $1 and seq > $2 order by seq limit {EVENTS_PAGE_MAX}");
-        let rows: Vec<Row> = tx.all(sql, args![topic, seq]).await?;
+        let rows: Vec<Row> = tx.all(sql, args![topic, seq]).await.map_err(|error| match error.code {
+            UNREADABLE => Error::conflict(format!("an event of `{topic}` after {seq} can't be read")).code("chain_broken").because(error),
+            _ => error,
+        })?;
         if rows.is_empty() {
             break;
         }

@@ -20,6 +20,8 @@ pub mod runs;
 pub mod sandboxes;
 pub mod settings;
 pub mod sources;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod value;
 pub mod workspaces;
 

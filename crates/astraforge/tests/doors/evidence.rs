@@ -56,8 +56,15 @@ fn evidence_is_checked_without_the_server_and_against_its_log() {
     let output = house.command().arg("verify").arg(&bundle).args(["--events", "--data-dir"]).arg(&foreign).output().expect("verify runs");
     assert!(String::from_utf8_lossy(&output.stdout).contains("is not this server's key"), "{output:?}");
 
-    // An event other than it was.
+    // A value of another type, put right again.
     let topic = format!("request:{request}");
+    tamper(&house, &format!("update events set kind = cast(kind as blob) where topic = '{topic}' and seq = 2"));
+    let (holds, said) = verify(&house, &bundle, &["--events"]);
+    assert!(!holds && said.contains("after 0 can't be read"), "{said}");
+    tamper(&house, &format!("update events set kind = cast(kind as text) where topic = '{topic}' and seq = 2"));
+    assert!(verify(&house, &bundle, &["--events"]).0, "the control: it is what it was");
+
+    // An event other than it was.
     tamper(&house, &format!("update events set payload = replace(payload, 'type', 'Type') where topic = '{topic}' and seq = 2"));
     let (holds, said) = verify(&house, &bundle, &["--events"]);
     assert!(!holds && said.contains("event 2 of") && said.contains("is not what was written"), "{said}");

@@ -82,8 +82,12 @@ impl House {
     /// A server on an empty data dir, with the example linked and its dependencies already set up.
     /// `None` where the registries can't be reached: the caller says that it was skipped.
     pub fn warm(script: &str) -> Option<House> {
+        House::warm_with(script, &[])
+    }
+
+    pub fn warm_with(script: &str, env: &[(&str, &str)]) -> Option<House> {
         let layers = layers()?;
-        let house = House::cold(script);
+        let house = House::with(Some(script), env);
         let target = house.data.join("layers").join(&house.link);
         link_tree(layers, &target).expect("the layer is copied");
         Some(house)
@@ -286,7 +290,8 @@ impl House {
 
     fn verify_chain(&self, request: &str) -> i64 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let url = format!("sqlite://{}", self.data.join("astraforge.db").display());
+        let set = self.env.iter().find(|(name, _)| name == "DATABASE_URL").map(|(_, url)| url.clone());
+        let url = set.unwrap_or_else(|| format!("sqlite://{}", self.data.join("astraforge.db").display()));
         let topic = domain::event::request_topic(request.parse().expect("a request id"));
         runtime.block_on(async {
             let store = store::Store::connect(store::StoreConfig::new(url)).await.expect("the database opens");

@@ -61,10 +61,12 @@ pub async fn reap(engine: &Engine) -> Result<()> {
     forget_old_files(engine, now).await
 }
 
-/// After a start no session has a place any more, whatever its row says.
-pub async fn recover(engine: &Engine) -> Result<()> {
+/// After a start no session of this server has a place any more, whatever its row says. A database of its own holds
+/// no others.
+pub async fn recover(engine: &Engine, owns_database: bool) -> Result<()> {
     let mut tx = engine.store.write().await?;
-    for mut session in store::sandboxes::active(&mut tx).await? {
+    let lived_here = |session: &Session| engine.provisioner(&session.mode).is_ok_and(|p| p.keeps(session.id));
+    for mut session in store::sandboxes::active(&mut tx).await?.into_iter().filter(|s| owns_database || lived_here(s)) {
         session.status = SessionStatus::Terminated;
         session.metadata.insert("terminated_reason".into(), json!("server_restart"));
         session.updated_at = engine.now();

@@ -139,11 +139,14 @@ impl Provisioner for Local {
         while ends.join_next().await.is_some() {}
     }
 
+    fn keeps(&self, id: SandboxId) -> bool {
+        crate::kept(&self.shared.data_dir, id).exists()
+    }
     async fn forget(&self, id: SandboxId) -> Result<()> {
         if self.list().await.contains(&id) {
             return Err(Error::conflict(format!("session `{id}` is alive; terminate it before its workspace is forgotten")));
         }
-        let folder = self.shared.data_dir.join("workspaces").join(id.to_string());
+        let folder = crate::kept(&self.shared.data_dir, id);
         let result = tokio::task::spawn_blocking(move || crate::sweep::remove_tree(&folder)).await;
         result
             .unwrap_or_else(|e| Err(std::io::Error::other(e)))

@@ -265,7 +265,7 @@ fn workspace(shared: &Shared, spec: &SandboxSpec, folder: &Path) -> Result<Plann
     };
     match &spec.workspace {
         Workspace::Scratch => own(folder.join("workspace")),
-        Workspace::Kept => own(shared.data_dir.join("workspaces").join(spec.id.to_string())),
+        Workspace::Kept => own(crate::kept(&shared.data_dir, spec.id)),
         Workspace::CopyOnWrite(source) => mounted(shared, source, WORKSPACE, MountMode::CopyOnWrite, &folder.join("workspace")),
         Workspace::Shared(source) => mounted(shared, source, WORKSPACE, MountMode::ReadWrite, folder),
     }

@@ -1,4 +1,4 @@
-//! A fresh database per test. PostgreSQL is a private cluster of this test binary, on a socket in a temporary folder.
+//! A fresh database per test, and what tests put into it.
 
 use domain::account::{Access, AccessStatus};
 use domain::alert::Alert;
@@ -13,13 +13,11 @@ use domain::sightings::Sightings;
 use domain::source::Source;
 use domain::workspace::Workspace;
 use domain::*;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use store::accounts::NewUser;
+use store::testkit::Postgres;
 use store::{Store, StoreConfig, Tx};
 use uuid::Uuid;
 
@@ -81,85 +79,11 @@ pub async fn sqlite() -> Bed {
 }
 
 pub async fn postgres() -> Result<Bed, String> {
-    static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-    static DATABASES: AtomicU64 = AtomicU64::new(1);
-    let cluster = CLUSTER.get_or_init(Cluster::start).as_ref().map_err(Clone::clone)?;
-    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-    let admin = cluster.ready().await?;
-    sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.map_err(|e| e.to_string())?;
-    admin.close().await;
-    let url = cluster.url(&name);
+    static POSTGRES: OnceLock<Result<Postgres, String>> = OnceLock::new();
+    let url = POSTGRES.get_or_init(Postgres::start).as_ref().map_err(Clone::clone)?.database().await?;
     let config = StoreConfig { connections_max: 4, acquire_timeout: Duration::from_secs(30), ..StoreConfig::new(&url) };
     let store = Store::connect(config).await.map_err(|e| format!("{e:?}"))?;
     Ok(Bed { store, url, _folder: None })
-}
-
-/// Lives as long as this process: a shell waits for its standard input to close, then stops the server and tidies up.
-struct Cluster {
-    folder: PathBuf,
-    _life: ChildStdin,
-}
-
-impl Cluster {
-    fn start() -> Result<Cluster, String> {
-        let bin = binaries().ok_or("initdb and postgres are not installed")?;
-        let folder = tempfile::Builder::new().prefix("store-pg-").tempdir().map_err(|e| e.to_string())?.keep();
-        let script = "trap '' INT TERM
-            \"$BIN/initdb\" -D \"$DIR/data\" -U test -A trust -E UTF8 --locale=C --no-sync >\"$DIR/initdb.log\" 2>&1 || exit 1
-            \"$BIN/postgres\" -D \"$DIR/data\" -k \"$DIR\" -c listen_addresses= -c fsync=off -c max_connections=300 >\"$DIR/server.log\" 2>&1 </dev/null &
-            cat >/dev/null
-            kill -QUIT $!; wait $!; rm -rf \"$DIR\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).env("BIN", bin).env("DIR", &folder).current_dir(&folder);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        if let Some((uid, gid)) = unprivileged(&folder) {
-            std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(|e| e.to_string())?;
-            command.uid(uid).gid(gid);
-        }
-        let mut child = command.spawn().map_err(|e| e.to_string())?;
-        let life = child.stdin.take().ok_or("the shell has no standard input")?;
-        Ok(Cluster { folder, _life: life })
-    }
-
-    fn url(&self, database: &str) -> String {
-        format!("postgres://test@localhost/{database}?host={}", self.folder.display())
-    }
-
-    /// Waits until the server answers.
-    async fn ready(&self) -> Result<sqlx::PgPool, String> {
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        loop {
-            let options = sqlx::postgres::PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));
-            match options.connect(&self.url("postgres")).await {
-                Ok(pool) => return Ok(pool),
-                Err(error) if std::time::Instant::now() > deadline => {
-                    let log = std::fs::read_to_string(self.folder.join("server.log"));
-                    return Err(format!("the private PostgreSQL server does not answer: {error}; {log:?}"));
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
-    }
-}
-
-fn binaries() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
-    let others = ["/usr/local/bin", "/usr/bin"].into_iter().map(PathBuf::from);
-    versions.chain(others).find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
-}
-
-/// PostgreSQL refuses to run as root; `None` when we are somebody else already.
-fn unprivileged(folder: &Path) -> Option<(u32, u32)> {
-    use std::os::unix::fs::MetadataExt;
-    if std::fs::metadata(folder).ok()?.uid() != 0 {
-        return None;
-    }
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    ["postgres", "nobody"].iter().find_map(|name| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    })
 }
 
 /// Ids in the order they were asked for.
