@@ -359,7 +359,7 @@ function Effect({ mr, files }: { mr: MergeRequest; files?: boolean }): ReactNode
     <>
       merges 1 commit into <code>{mr.target_branch}</code>
       {mr.behind_by ? `, which has ${plural(mr.behind_by, "commit")} that the proof has not seen` : ""}
-      {followUp && ` and cancels run ${followUp.number}`}
+      {followUp && `, and cancels run ${followUp.number}`}
       {files && left > 0 ? `, ${left} of ${plural(mr.files_changed, "file")} not reviewed` : ""}
     </>
   );
