@@ -192,7 +192,8 @@ pub struct TestResult {
     /// (`tests/a.py:7 rate, 'GBP', 2`); only of watched runs, where the harness can tell.
     #[serde(default)]
     pub steps: Vec<String>,
-    /// A digest of the code that stood behind its name, where the harness can tell.
+    /// A digest of the code that stood behind its name, or `elsewhere` if that is in another file; empty where the
+    /// harness can't tell.
     #[serde(default)]
     pub body: String,
     #[serde(default)]

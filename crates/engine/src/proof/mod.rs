@@ -460,8 +460,9 @@ impl Judge<'_> {
             }
         }
         let (before, after) = counting::declared_on_both(self.harness.as_ref(), &self.files);
-        let found =
-            kept::lost(base, own).or_else(|| kept::replaced(&before, &after, base, own)).or_else(|| kept::weakened(&before, &after));
+        let found = kept::lost(base, own)
+            .or_else(|| kept::replaced(&self.files, &before, &after, base, own))
+            .or_else(|| kept::weakened(&before, &after));
         Ok(found.unwrap_or_else(kept::clean))
     }
 
