@@ -419,6 +419,10 @@ pub trait TestHarness: Send + Sync {
     fn hollow(&self, _path: &str, _old: &str, _new: &str) -> Vec<Finding> {
         Vec::new()
     }
+    /// A file of the product with each of its functions failing as soon as a test calls it; its own tests stay.
+    fn failing(&self, _path: &str, _text: &str) -> Option<String> {
+        None
+    }
     /// Whether a file of code may load others by names that it makes up while it runs; `None` for any other file, and
     /// where code is loaded in other ways.
     fn loads_any(&self, _path: &str, _text: &str) -> Option<bool> {

@@ -70,6 +70,19 @@ pub fn replaced(
     })
 }
 
+/// Old tests that fail on a product whose functions fail, but only as base has them.
+pub fn numb(ids: &[String]) -> Option<RuleResult> {
+    let names: Vec<String> = ids.iter().map(|id| short(id)).collect();
+    let first = ids.first()?;
+    let words = format!("with the patch's tests {} no longer notices when the product's functions fail", list(&names, 3));
+    Some(
+        broken(RULE, "test_numb", words).at(super::red::file_of(first), 0).mend(format!(
+            "Let {} check what it checks on the base commit, with the helpers and data that it uses there.",
+            list(&names, 3)
+        )),
+    )
+}
+
 /// A changed test that checks less than it did.
 pub fn weakened(before: &[Declared], after: &[Declared]) -> Option<RuleResult> {
     for old in before {

@@ -8,6 +8,7 @@ mod counting;
 mod ground;
 mod junit;
 mod known;
+mod numb;
 mod patch;
 pub mod project_file;
 mod singled;
@@ -228,7 +229,7 @@ impl Judge<'_> {
         if !red.is_new_behaviour {
             signs.extend(patch::replaced(self.harness.as_ref(), &self.files, &declared, &red.red));
         }
-        let kept = self.judge_kept(&ground, &signs, &base, &own, &red.red, still_fails).await?;
+        let mut kept = self.judge_kept(&ground, &signs, &base, &own, &red.red, still_fails).await?;
         good &= kept.state == RuleState::Holds;
         if good {
             let known = known::Known::of(self.input, &trees);
@@ -247,7 +248,17 @@ impl Judge<'_> {
             // A test that does not pass with the patch itself would seem to notice everything.
             let passing = regression::passed(&own);
             let able: Vec<String> = counting.iter().filter(|id| passing.contains(id.as_str())).cloned().collect();
-            let found = strength::gather(&parts, &red, &able, timeout).await?;
+            let old = numb::Parts {
+                harness: self.harness.as_ref(),
+                files: &self.files,
+                trees: &trees,
+                ground: &ground,
+                own: &own,
+                patched: &evidence.patched,
+                timeout: patient,
+            };
+            let (found, numb) = futures::try_join!(strength::gather(&parts, &red, &able, timeout), numb::tests(&old))?;
+            kept = kept::numb(&numb).unwrap_or(kept);
             let (result, versions) = evidence::strength::judge(&found);
             proof.wrong_versions = versions;
             add(&mut proof, self.progress, result);

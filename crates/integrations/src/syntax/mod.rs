@@ -2,11 +2,13 @@
 //! added, each hunk taken back, operators and numbers turned. A language's own rules live with its harness; only short
 //! lists of its words stand here.
 
+mod failing;
 mod forced;
 mod hollow;
 mod put_off;
 mod singled;
 
+pub use failing::failing;
 pub use forced::{Conditions, forced};
 pub use hollow::{Functions, hollow};
 pub use put_off::at_once;

@@ -5,8 +5,8 @@ use super::disturb::Disturbance;
 use super::inline::{function_at, functions, innermost, is_test_line, product_side, test_items};
 use super::values;
 use crate::syntax::{
-    Conditions, Functions, Language, Source, Turns, above, added_lines, below, changes_max, forced, hollow, hunks, last_line, line, named,
-    next_number, replace, reverted, turned,
+    Conditions, Functions, Language, Source, Turns, above, added_lines, below, changes_max, failing, forced, hollow, hunks, last_line,
+    line, named, next_number, replace, reverted, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
@@ -71,6 +71,20 @@ const HOLLOW: Functions =
 
 fn is_rust(path: &str) -> bool {
     path.ends_with(".rs")
+}
+
+/// Behind a condition, so that whatever the function returns still has its type.
+const FAIL: &str = "if ::std::hint::black_box(true) { panic!(\"every function of the product fails\") }";
+
+pub fn failing_functions(path: &str, text: &str) -> Option<String> {
+    let source = Source::parse(Language::Rust, text).filter(|_| is_rust(path) && !path.ends_with("build.rs"))?;
+    let tests = test_items(&source);
+    // A constant is computed while it is compiled, and a panic while another goes on ends the process.
+    let is_left_out = |function: Node<'_>| {
+        let head = source.of(function).split('{').next().unwrap_or_default();
+        is_test_line(&tests, line(function)) || head.split_whitespace().any(|word| word == "const") || head.contains("fn drop(")
+    };
+    failing(&source, HOLLOW.kinds, FAIL, &is_left_out)
 }
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {

@@ -2,7 +2,8 @@
 
 use super::disturb;
 use crate::syntax::{
-    Conditions, Functions, Language, Source, Turns, added_lines, changes_max, forced, hollow, last_line, line, replace, reverted, turned,
+    Conditions, Functions, Language, Source, Turns, added_lines, changes_max, failing, forced, hollow, last_line, line, replace, reverted,
+    turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use tree_sitter::Node;
@@ -58,6 +59,13 @@ const HOLLOW: Functions =
 
 pub fn parse<'a>(path: &str, text: &'a str) -> Option<Source<'a>> {
     Language::of(path).filter(|l| !matches!(l, Language::Python | Language::Rust)).and_then(|l| Source::parse(l, text))
+}
+
+/// Behind a condition, since a compiler may refuse what can't be reached.
+const FAIL: &str = "if (Date.now()) throw new Error('every function of the product fails');";
+
+pub fn failing_functions(path: &str, text: &str) -> Option<String> {
+    failing(&parse(path, text)?, FUNCTIONS, FAIL, &|_| false)
 }
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {

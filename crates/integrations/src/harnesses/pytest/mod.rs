@@ -91,6 +91,9 @@ impl TestHarness for Pytest {
     fn at_once(&self, path: &str, old: Option<&str>, new: &str) -> Option<Mutant> {
         at_once(path, old, new)
     }
+    fn failing(&self, path: &str, text: &str) -> Option<String> {
+        mutants::failing_functions(path, text)
+    }
     fn hollow(&self, _path: &str, old: &str, new: &str) -> Vec<Finding> {
         mutants::hollow_functions(old, new)
     }

@@ -2,8 +2,8 @@
 //! indented again; the launcher provides the module that the decorators come from.
 
 use crate::syntax::{
-    Conditions, Functions, Language, Source, Turns, above, added_lines, below, changes_max, forced, hollow, last_line, line, named,
-    next_number, replace, reverted, touches, turned,
+    Conditions, Functions, Language, Source, Turns, above, added_lines, below, changes_max, failing, forced, hollow, last_line, line,
+    named, next_number, replace, reverted, touches, turned,
 };
 use domain::harness::{Finding, Mutant, MutantKind, Place};
 use std::collections::BTreeSet;
@@ -50,6 +50,14 @@ const HOLLOW: Functions = Functions {
     raises: &["raise_statement", "assert_statement"],
     makers: &["bool", "bytes", "dict", "float", "frozenset", "int", "iter", "list", "object", "set", "str", "tuple"],
 };
+
+/// `_wrong` is there in changed trees alone, and fails nothing before the first test: a file must still load.
+const FAIL: &str = "__import__(\"_wrong\").fail()";
+
+pub fn failing_functions(path: &str, text: &str) -> Option<String> {
+    let source = Source::parse(Language::Python, text).filter(|_| path.ends_with(".py"))?;
+    failing(&source, HOLLOW.kinds, FAIL, &|_| false)
+}
 
 pub fn hush(path: &str, text: &str, frame: &Place) -> Vec<Mutant> {
     let Some(source) = Source::parse(Language::Python, text) else { return Vec::new() };

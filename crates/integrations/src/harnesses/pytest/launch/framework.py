@@ -61,6 +61,11 @@ class Plugin:
                     random.Random(outer.variant["shuffle"]).shuffle(items)
 
             @pytest.hookimpl(tryfirst=True)
+            def pytest_runtest_setup(self, item):
+                if "_wrong" in sys.modules:
+                    sys.modules["_wrong"].tests_run = True
+
+            @pytest.hookimpl(tryfirst=True)
             def pytest_exception_interact(self, node, call, report):
                 witness = outer.witness
                 if call.excinfo is None:

@@ -123,6 +123,11 @@ def provide():
     def disturb():
         return caught(lambda a, k: shake([*a, *k.values()]), None)
 
+    def fail():
+        if module.tests_run:
+            raise RuntimeError("every function of the product fails")
+
     module = types.ModuleType("_wrong")
+    module.tests_run, module.fail = False, fail
     module.swallow, module.give, module.disturb = swallow, give, disturb
     sys.modules["_wrong"] = module
