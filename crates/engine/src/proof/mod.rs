@@ -248,16 +248,8 @@ impl Judge<'_> {
             // A test that does not pass with the patch itself would seem to notice everything.
             let passing = regression::passed(&own);
             let able: Vec<String> = counting.iter().filter(|id| passing.contains(id.as_str())).cloned().collect();
-            let old = numb::Parts {
-                harness: self.harness.as_ref(),
-                files: &self.files,
-                trees: &trees,
-                ground: &ground,
-                own: &own,
-                patched: &evidence.patched,
-                timeout: patient,
-            };
-            let (found, numb) = futures::try_join!(strength::gather(&parts, &red, &able, timeout), numb::tests(&old))?;
+            let numb = numb::tests(&parts, &evidence.patched, patient);
+            let (found, numb) = futures::try_join!(strength::gather(&parts, &red, &able, timeout), numb)?;
             kept = kept::numb(&numb).unwrap_or(kept);
             let (result, versions) = evidence::strength::judge(&found);
             proof.wrong_versions = versions;

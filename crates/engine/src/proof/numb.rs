@@ -2,12 +2,13 @@
 //! the patch has them.
 
 use super::aside;
-use super::ground::{Ground, Job};
-use super::trees::{self, Tree, Trees};
-use crate::evidence::{PatchFile, green, regression};
+use super::ground::Job;
+use super::strength::Parts;
+use super::trees::{self, Tree};
+use crate::evidence::{green, regression};
 use domain::Result;
 use domain::evidence::Outcome;
-use domain::harness::{FileClass, TestHarness, Variant, VariantReport};
+use domain::harness::{FileClass, Variant, VariantReport};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -18,22 +19,12 @@ const BYTES_MAX: usize = 2 << 20;
 const REPEATS: usize = 4;
 const SUSPECTS_MAX: usize = 50;
 
-pub struct Parts<'a> {
-    pub harness: &'a dyn TestHarness,
-    pub files: &'a [PatchFile],
-    pub trees: &'a Trees,
-    pub ground: &'a Ground<'a>,
-    /// The whole suite on the patched source, with the patch's tests and with base's.
-    pub own: &'a VariantReport,
-    pub patched: &'a VariantReport,
-    pub timeout: Duration,
-}
-
 type Edits = Vec<(String, Option<String>)>;
 
-pub async fn tests(parts: &Parts<'_>) -> Result<Vec<String>> {
+/// `patched` is the whole suite on the patched source with base's tests.
+pub async fn tests(parts: &Parts<'_>, patched: &VariantReport, timeout: Duration) -> Result<Vec<String>> {
     let now = regression::passed(parts.own);
-    let old: Vec<&str> = regression::passed(parts.patched).intersection(&now).copied().collect();
+    let old: Vec<&str> = regression::passed(patched).intersection(&now).copied().collect();
     if old.is_empty() {
         return Ok(Vec::new());
     }
@@ -58,7 +49,7 @@ pub async fn tests(parts: &Parts<'_>) -> Result<Vec<String>> {
             line: format!("{tests} on a product whose functions fail{}", if ids.is_some() { ", again" } else { "" }),
             fresh: false,
             disguised: false,
-            timeout: parts.timeout,
+            timeout,
             guard: false,
         };
         let (of_base, of_patch) = (job("base's own tests"), job("all tests"));
