@@ -1,4 +1,4 @@
-//! Every limit of the product in one place. Sizes in bytes, times in seconds unless the name says otherwise.
+//! The product's limits; one that protects a single mechanism stands beside it. Sizes in bytes, times in seconds unless the name says otherwise.
 
 pub const JSON_BODY_BYTES_MAX: usize = 2_621_440;
 pub const UPLOAD_BYTES_MAX: usize = 512 << 20;

@@ -5,6 +5,7 @@ use crate::{Tx, args};
 use domain::source::Source;
 use domain::{AlertSourceId, RepositoryId, Result, Timestamp, WorkspaceId};
 
+/// The settings, then what `update` leaves alone: a new setting goes before `events_total`, here and in `args_of`.
 const COLUMNS: &str = "id, workspace_id, name, kind, project_number, public_key, token_hash, repository_id, automatic_runs, executor, runs_per_hour_max, events_total, last_event_at, last_event_title, created_at";
 
 /// `secret` is cipher text.

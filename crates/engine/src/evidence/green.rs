@@ -3,6 +3,7 @@
 use super::{Saying, broken, count, holds, short};
 use domain::evidence::{Outcome, Rule, RuleResult};
 use domain::harness::{Canary, Ended, TestResult, VariantReport};
+use std::time::Duration;
 
 /// One run and how it was dressed, in words for a sentence.
 pub struct Run<'a> {
@@ -47,6 +48,19 @@ pub fn judge(red: &[String], runs: &[Run<'_>], canaries: &[Canary]) -> RuleResul
             runs.len()
         ),
     )
+}
+
+/// All tests with the patch, which were given much longer than base's own take.
+pub fn never_ends(given: Duration, on_base_ms: u64) -> RuleResult {
+    let words = format!("the tests did not end within {} s with the patch; on base they take {on_base_ms} ms", given.as_secs());
+    broken(Rule::Green, "timeout", words).mend("Find what never ends in the change or its test.")
+}
+
+/// A file of tests or of their configuration.
+pub fn written_to(path: &str) -> RuleResult {
+    broken(Rule::Green, "tampered", format!("`{path}` was changed while the tests ran"))
+        .at(path, 0)
+        .mend("Nothing may write to tests or their configuration while they run.")
 }
 
 pub fn find<'a>(report: &'a VariantReport, id: &str) -> Option<&'a TestResult> {

@@ -16,7 +16,7 @@ mod strength;
 mod trees;
 mod unused;
 
-use crate::evidence::{self, PatchFile, Saying, absence, green, incident::Shape, kept, not_judged, red, regression, set_up};
+use crate::evidence::{self, PatchFile, absence, green, incident::Shape, kept, not_judged, red, regression, set_up};
 use domain::alert::Alert;
 use domain::evidence::{Dot, Outcome, Proof, Rule, RuleResult, RuleState, SecretScanner, TestRow, Verdict};
 use domain::git::{Commit, GitHost};
@@ -188,13 +188,7 @@ impl Judge<'_> {
         let patient = TIMEOUT_FIRST.max(Duration::from_millis(base.duration_ms * 10)).min(TIMEOUT_SUITE);
         let mut own = self.suite(&ground, &trees.patch, "all tests with the patch", patient).await?;
         if own.ended == Ended::Timeout {
-            let words =
-                format!("the tests did not end within {} s with the patch; on base they take {} ms", patient.as_secs(), base.duration_ms);
-            add(
-                &mut proof,
-                self.progress,
-                evidence::broken(Rule::Green, "timeout", words).mend("Find what never ends in the change or its test."),
-            );
+            add(&mut proof, self.progress, green::never_ends(patient, base.duration_ms));
             return Ok(finish(proof, self.progress, "not judged while the tests do not end"));
         }
         own.tests.retain(|t| !t.id.contains(&nonce));
@@ -394,9 +388,7 @@ impl Judge<'_> {
     fn judge_green(&self, red: &[String], evidence: &Evidence, trees: &Trees, red_holds: bool) -> RuleResult {
         let runs: Vec<green::Run<'_>> = evidence.green.iter().map(|(dress, report)| green::Run { dress, report }).collect();
         if let Some(path) = &evidence.guarded {
-            return evidence::broken(Rule::Green, "tampered", format!("`{path}` was changed while the tests ran"))
-                .at(path, 0)
-                .mend("Nothing may write to tests or their configuration while they run.");
+            return green::written_to(path);
         }
         if !red_holds {
             return green::tampered(Rule::Green, &runs, &trees.canaries)
