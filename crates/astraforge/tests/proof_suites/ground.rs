@@ -84,7 +84,7 @@ pub struct Case {
     /// Another layer than the project's.
     #[serde(default)]
     pub layer: Option<String>,
-    /// One like it runs anyway, in this language where the rule depends on it; this one only in the soak.
+    /// One like it runs anyway, in another language where the rule reads no code; this one only in the soak.
     #[serde(default)]
     pub soak: bool,
 }
